@@ -1,0 +1,89 @@
+"""Small layers that several modules share, written so that every target lowers them well."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MASKED = -1e4
+"""Additive attention mask of a key that is not there: large enough to vanish in softmax, small enough for fp16."""
+
+
+class LayerNorm2d(nn.Module):
+    """LayerNorm over the channels of [B, C, H, W]. Source: SAM 2 `LayerNorm2d`."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels_last = x.permute(0, 2, 3, 1)
+        normalised = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
+        return normalised.permute(0, 3, 1, 2)
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them: [..., in_dim] -> [..., out_dim]. Source: SAM 2 `MLP`."""
+
+    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, layers: int) -> None:
+        super().__init__()
+        widths = [in_dim, *[hidden_dim] * (layers - 1), out_dim]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+class Upsample2x(nn.Module):
+    """Transposed convolution of kernel and stride 2 as a 1x1 convolution and a pixel shuffle, its exact equal.
+
+    [B, in_channels, H, W] -> [B, out_channels, 2H, 2W]. Unlike the transposed convolution it runs whole in every
+    target's delegate. `from_transposed` gives the weight of a `ConvTranspose2d(kernel_size=2, stride=2)`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 4 * out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(x), 2)
+
+    @staticmethod
+    def from_transposed(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight [I, O, 2, 2] and bias [O] of the transposed convolution -> [4 O, I, 1, 1] and [4 O]."""
+        inputs, outputs = weight.shape[:2]
+        return weight.permute(1, 2, 3, 0).reshape(4 * outputs, inputs, 1, 1), bias.repeat_interleave(4)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention, spelled out because the fused operator lowers worse on every target.
+
+    query: [B, heads, Q, d]; key, value: [B, heads, K, d]; mask: additive, broadcast to [B, heads, Q, K].
+    """
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    if mask is not None:
+        scores = scores + mask
+    return torch.softmax(scores, dim=-1) @ value
+
+
+def stable_rank(scores: Tensor) -> Tensor:
+    """Position of each score in stable descending order, by comparison alone: [B, n] -> [B, n].
+
+    Equal scores keep their order. Counting who beats whom, rather than `topk`, gives the same order on every
+    target, ties included, and runs where `topk` does not.
+    """
+    ahead = scores[:, None, :] - scores[:, :, None]
+    order = torch.arange(scores.shape[1], device=scores.device)
+    earlier = (order[None, :] < order[:, None]).to(scores.dtype)
+    return ((ahead > 0).to(scores.dtype) + (ahead == 0).to(scores.dtype) * earlier).sum(-1)
+
+
+def one_hot(index: Tensor, count: int) -> Tensor:
+    """Whole numbers to rows of one 1 (or none, outside 0 .. count-1), by arithmetic: [B, n] -> [B, n, count]."""
+    wanted = torch.arange(count, device=index.device, dtype=index.dtype)
+    return F.relu(1 - (index[..., None] - wanted).abs())

@@ -1,0 +1,152 @@
+"""Memory attention: the frame's features look at themselves, then at the memory bank."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.bank import MemoryBank
+from models.config import ModelConfig
+from models.layers import MASKED, attend, one_hot
+from models.position import AxialRotary, SinePosition, grid_xy, rotate, sine_1d
+
+Rotation = tuple[Tensor, Tensor]
+
+
+class RotaryAttention(nn.Module):
+    """Single-head attention whose queries and keys are turned by their positions. Source: SAM 2 `RoPEAttention`.
+
+    `key_dim` is the width of keys and values before projection.
+    """
+
+    def __init__(self, dim: int, key_dim: int) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(dim, dim)
+        self.k_proj = nn.Linear(key_dim, dim)
+        self.v_proj = nn.Linear(key_dim, dim)
+        self.out_proj = nn.Linear(dim, dim)
+
+    def forward(self, query: Tensor, keys: list[tuple[Tensor, Tensor, Rotation | None]], turn: Rotation,
+                mask: Tensor | None = None) -> Tensor:  # fmt: skip
+        """query [B, Q, dim]; keys: groups of (key, value, their rotation or None), each [B, n, key_dim], attended
+        together; turn: the queries' rotation; mask: additive, [B, 1, sum of n]. Returns [B, Q, dim]."""
+        turned = []
+        for key, _, rotation in keys:
+            projected = self.k_proj(key)
+            turned.append(projected if rotation is None else rotate(projected, *rotation))
+        key = torch.cat(turned, dim=1)
+        value = torch.cat([self.v_proj(value) for _, value, _ in keys], dim=1)
+        return self.out_proj(attend(rotate(self.q_proj(query), *turn), key, value, mask))
+
+
+class MemoryAttentionLayer(nn.Module):
+    """Pre-norm self-attention, cross-attention to the bank, feed-forward. Source: SAM 2 `MemoryAttentionLayer`."""
+
+    def __init__(self, dim: int, memory_dim: int, feedforward_dim: int) -> None:
+        super().__init__()
+        self.self_attn = RotaryAttention(dim, dim)
+        self.cross_attn = RotaryAttention(dim, memory_dim)
+        self.linear1 = nn.Linear(dim, feedforward_dim)
+        self.linear2 = nn.Linear(feedforward_dim, dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(
+        self, x: Tensor, turn: Rotation, keys: list[tuple[Tensor, Tensor, Rotation | None]], mask: Tensor
+    ) -> Tensor:
+        normed = self.norm1(x)
+        x = x + self.self_attn(normed, [(normed, normed, turn)], turn)
+        x = x + self.cross_attn(self.norm2(x), keys, turn, mask)
+        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+
+
+class MemoryAttention(nn.Module):
+    """features [B, C, G, G], has_mask [B, 1] and the bank -> conditioned [B, C, G, G].
+
+    With an empty bank: features + the no-memory embedding. Where a mask prompt is the answer (`has_mask`) the
+    features pass as they are, as SAM 2's `_use_mask_as_output` takes them.
+    Source: SAM 2 `MemoryAttention` and `_prepare_memory_conditioned_features`, with each key's rotation and
+    position taken from its token's own coordinates, since compressed tokens lie anywhere.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim, memory_dim = config.hidden_dim, config.memory_dim
+        self.config = config
+        self.layers = nn.ModuleList(
+            MemoryAttentionLayer(dim, memory_dim, config.memory_feedforward_dim) for _ in range(config.memory_layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.no_memory = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
+        self.temporal_position = nn.Parameter(nn.init.trunc_normal_(torch.empty(config.bank.slots, memory_dim), std=0.02))
+        self.pointer_position = nn.Linear(dim, memory_dim)
+        self.rotary = AxialRotary(dim)
+        self.memory_sine = SinePosition(memory_dim, config.grid)
+        # The grid's own encodings are constants of the exported program, not computed on every frame.
+        xy = grid_xy(config.grid)
+        cos, sin = self.rotary(xy)
+        self.register_buffer("grid_cos", cos, persistent=False)
+        self.register_buffer("grid_sin", sin, persistent=False)
+        self.register_buffer("grid_sine", SinePosition(dim, config.grid)(xy), persistent=False)
+
+    def forward(self, features: Tensor, has_mask: Tensor, bank: MemoryBank) -> Tensor:
+        flat = features.flatten(2).transpose(1, 2)
+        turn = (self.grid_cos, self.grid_sin)
+        tokens = (
+            bank.memory_tokens + self._token_position(bank),
+            bank.memory_tokens,
+            self.rotary(bank.memory_xy),
+        )
+        pointers = self._pointer_tokens(bank.pointers)
+        keys = [tokens, (pointers + self._pointer_position(bank), pointers, None)]
+        mask = self._mask(bank)
+
+        x = flat + 0.1 * self.grid_sine
+        for layer in self.layers:
+            x = layer(x, turn, keys, mask)
+        remembered = self.norm(x)
+
+        filled = (bank.slot_age.amax(1, keepdim=True) >= 0).to(flat.dtype)[:, :, None]
+        prompted = has_mask[:, :, None]
+        conditioned = filled * remembered + (1 - filled) * (flat + self.no_memory)
+        conditioned = prompted * flat + (1 - prompted) * conditioned
+        return conditioned.transpose(1, 2).reshape(features.shape)
+
+    def _token_position(self, bank: MemoryBank) -> Tensor:
+        """Sine of each token's coordinates plus its slot's temporal embedding, by rank of recency: [B, T, D]."""
+        ages = bank.slot_age[:, 1:]
+        recent = self.config.bank.slots - 1
+        younger = (ages[:, None, :] < ages[:, :, None]) & (ages[:, None, :] >= 0)
+        rank = younger.to(ages.dtype).sum(-1)
+        of_recent = one_hot(rank, recent) @ self.temporal_position[:recent]
+        of_conditioning = self.temporal_position[recent:].expand(ages.shape[0], 1, -1)
+        temporal = torch.cat([of_conditioning, of_recent], dim=1)
+        return self.memory_sine(bank.memory_xy) + self._over_tokens(temporal)
+
+    def _over_tokens(self, by_slot: Tensor) -> Tensor:
+        """Repeats each slot's row for all of its tokens: [B, M, d] -> [B, T, d]."""
+        config = self.config
+        batch, slots, width = by_slot.shape
+        conditioning = by_slot[:, :1].expand(-1, config.pooled_tokens, -1)
+        recent = by_slot[:, 1:, None].expand(-1, -1, config.tokens_per_frame, -1)
+        return torch.cat([conditioning, recent.reshape(batch, (slots - 1) * config.tokens_per_frame, width)], dim=1)
+
+    def _pointer_tokens(self, pointers: Tensor) -> Tensor:
+        """Pointers [B, N, C] split into tokens of the memory's width: [B, N C / D, D]."""
+        return pointers.reshape(pointers.shape[0], -1, self.config.memory_dim)
+
+    def _pointer_position(self, bank: MemoryBank) -> Tensor:
+        """Projected sine of each pointer's distance in time, in shares of the longest one: [B, N C / D, D]."""
+        # A pointer written in the last frame has age 0 and lies one frame back.
+        distance = (bank.pointer_age + 1) / (self.config.bank.pointers - 1)
+        position = self.pointer_position(sine_1d(distance, self.config.hidden_dim))
+        batch, count, width = position.shape
+        split = position[:, :, None].expand(-1, -1, self.config.tokens_per_pointer, -1)
+        return split.reshape(batch, count * self.config.tokens_per_pointer, width)
+
+    def _mask(self, bank: MemoryBank) -> Tensor:
+        """Additive mask over all keys, [B, 1, T + N C / D]: tokens of empty slots and pointers are not seen."""
+        tokens = self._over_tokens(bank.slot_age[:, :, None])
+        pointers = bank.pointer_age[:, :, None].expand(-1, -1, self.config.tokens_per_pointer)
+        ages = torch.cat([tokens.flatten(1), pointers.flatten(1)], dim=1)
+        return (ages < 0).to(ages.dtype)[:, None] * MASKED

@@ -1,0 +1,95 @@
+"""Position encodings: sine, rotary and random Fourier. Coordinates are x, y; angles are radians."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def grid_xy(side: int, step: int = 1) -> Tensor:
+    """Centres of square blocks of `step` cells on a grid, row by row, in cells: [(side/step)^2, 2].
+
+    A cell's own centre is its whole-numbered index, as in SAM 2; a 2x2 block's lies half a cell further.
+    """
+    centres = torch.arange(0, side, step, dtype=torch.float32) + (step - 1) / 2
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+class SinePosition(nn.Module):
+    """Sine encoding of grid coordinates: xy [B, n, 2] in cells -> [B, n, dim].
+
+    Source: SAM 2 `PositionEmbeddingSine`, normalised, here for any coordinate and not only for whole grids.
+    """
+
+    def __init__(self, dim: int, side: int, temperature: float = 10000.0) -> None:
+        super().__init__()
+        half = dim // 2
+        frequency = temperature ** (-2 * torch.div(torch.arange(half), 2, rounding_mode="floor") / half)
+        frequency = frequency * 2 * math.pi / (side + 1e-6)
+        # Rows x and y; SAM 2 puts y's half first. Odd channels are cosines, written as shifted sines.
+        frequencies = torch.stack([torch.cat([0 * frequency, frequency]), torch.cat([frequency, 0 * frequency])])
+        phase = torch.tensor([0.0, math.pi / 2]).repeat(half)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("offset", frequencies.sum(0) + phase, persistent=False)
+
+    def forward(self, xy: Tensor) -> Tensor:
+        return torch.sin(xy @ self.frequencies + self.offset)
+
+
+class AxialRotary(nn.Module):
+    """Cosines and sines that turn queries and keys by their coordinates: xy [..., n, 2] -> two [..., n, dim/2].
+
+    Source: SAM 2 `compute_axial_cis`. SAM 2 turns neighbouring channels as pairs; here a pair's two halves lie
+    dim/2 apart, which slices without a permutation. `halves_from_pairs` reorders projections accordingly.
+    """
+
+    def __init__(self, dim: int, theta: float = 10000.0) -> None:
+        super().__init__()
+        quarter = dim // 4
+        frequency = theta ** -(torch.arange(quarter, dtype=torch.float32) / quarter)
+        zero = torch.zeros_like(frequency)
+        frequencies = torch.stack([torch.cat([frequency, zero]), torch.cat([zero, frequency])])
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, xy: Tensor) -> tuple[Tensor, Tensor]:
+        angle = xy @ self.frequencies
+        return torch.cos(angle), torch.sin(angle)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns the two halves of the last dimension as pairs: x [..., n, dim]; cos, sin [..., n, dim/2]."""
+    half = x.shape[-1] // 2
+    first, second = x[..., :half], x[..., half:]
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+def halves_from_pairs(dim: int) -> Tensor:
+    """Index of SAM 2's rotary channels (neighbours are pairs) in the order that `rotate` wants."""
+    return torch.cat([torch.arange(0, dim, 2), torch.arange(1, dim, 2)])
+
+
+def sine_1d(position: Tensor, dim: int, temperature: float = 10000.0) -> Tensor:
+    """Sine encoding of scalars: [B, n] -> [B, n, dim]. Source: SAM 2 `get_1d_sine_pe`."""
+    half = dim // 2
+    channel = torch.arange(half, dtype=torch.float32, device=position.device)
+    frequency = temperature ** (-2 * torch.div(channel, 2, rounding_mode="floor") / half)
+    angle = position[..., None] * frequency
+    return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
+
+
+class FourierPosition(nn.Module):
+    """Random Fourier features: xy [..., 2] in 0..1 -> [..., dim]. Source: SAM `PositionEmbeddingRandom`."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("gaussian", torch.randn(2, dim // 2))
+
+    def forward(self, xy: Tensor) -> Tensor:
+        angle = 2 * math.pi * ((2 * xy - 1) @ self.gaussian)
+        return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
+
+    def of_grid(self, side: int) -> Tensor:
+        """Encoding of a side x side grid's cell centres: [1, dim, side, side]."""
+        centres = (grid_xy(side).to(self.gaussian) + 0.5) / side
+        return self(centres).transpose(0, 1).reshape(1, -1, side, side)

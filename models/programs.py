@@ -1,0 +1,57 @@
+"""The four programs as modules of flat, named tensors, ready for `torch.export`."""
+
+from torch import Tensor, nn
+
+from models import contract
+from models.bank import MemoryBank
+from models.contract import ProgramSpec, program_contract
+from models.mask_decoder import DecodedFrame
+from models.prompt_encoder import FramePrompt
+from models.tinysam2 import TinySAM2
+
+
+class Program(nn.Module):
+    """One program: takes the tensors of its `spec` by name and returns its outputs in order."""
+
+    def __init__(self, spec: ProgramSpec, module: nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.module = module
+
+    def named_outputs(self, **tensors: Tensor) -> dict[str, Tensor]:
+        """The outputs by name."""
+        return dict(zip(self.spec.output_names, self(**tensors), strict=True))
+
+
+class ImageEncoderProgram(Program):
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return self.module(image)
+
+
+class MemoryAttentionProgram(Program):
+    def forward(self, features: Tensor, has_mask: Tensor, **bank: Tensor) -> tuple[Tensor, ...]:
+        return (self.module(features, has_mask, MemoryBank(**bank)),)
+
+
+class MaskDecoderProgram(Program):
+    def forward(self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.module(conditioned, features_s8, features_s4, FramePrompt(**prompt)))
+
+
+class MemoryEncoderProgram(Program):
+    def forward(self, features: Tensor, mask_logits: Tensor, iou: Tensor, object_score: Tensor,
+                object_pointer: Tensor, is_prompted: Tensor, **bank: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        decoded = DecodedFrame(mask_logits, iou, object_score, object_pointer)
+        return tuple(self.module(features, decoded, is_prompted, MemoryBank(**bank)))
+
+
+def build_programs(model: TinySAM2) -> dict[str, Program]:
+    """The four programs of a model, fused and in evaluation, by name and in the order of the contract."""
+    specs = program_contract(model.config)
+    programs = (
+        ImageEncoderProgram(specs[contract.IMAGE_ENCODER], model.image_encoder.fuse()),
+        MemoryAttentionProgram(specs[contract.MEMORY_ATTENTION], model.memory_attention),
+        MaskDecoderProgram(specs[contract.MASK_DECODER], model.mask_decoder),
+        MemoryEncoderProgram(specs[contract.MEMORY_ENCODER], model.memory_encoder),
+    )
+    return {program.spec.name: program.eval() for program in programs}
