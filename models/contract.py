@@ -5,7 +5,7 @@ to the outside; each says its unit. Source: SAM 2's track step, cut where the re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.config import ModelConfig
 
@@ -13,6 +13,9 @@ IMAGE_ENCODER = "image_encoder"
 MEMORY_ATTENTION = "memory_attention"
 MASK_DECODER = "mask_decoder"
 MEMORY_ENCODER = "memory_encoder"
+
+NEXT = "next_"
+"""Begins the name of an output that is fed back as the input named without it."""
 
 MAX_POINTS = 4
 """Points that one frame's prompt may have; a box counts as two."""
@@ -114,7 +117,7 @@ def program_contract(config: ModelConfig) -> Mapping[str, ProgramSpec]:
                 TensorSpec("is_prompted", (1, 1), "1: the frame had a prompt and becomes the conditioning frame"),
                 *bank,
             ),
-            bank,
+            tuple(replace(tensor, name=NEXT + tensor.name) for tensor in bank),
         ),
     )
     return {program.name: program for program in programs}

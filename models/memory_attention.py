@@ -116,8 +116,8 @@ class MemoryAttention(nn.Module):
         """Sine of each token's coordinates plus its slot's temporal embedding, by rank of recency: [B, T, D]."""
         ages = bank.slot_age[:, 1:]
         recent = self.config.bank.slots - 1
-        younger = (ages[:, None, :] < ages[:, :, None]) & (ages[:, None, :] >= 0)
-        rank = younger.to(ages.dtype).sum(-1)
+        younger = (ages[:, None, :] < ages[:, :, None]).to(ages.dtype) * (ages[:, None, :] >= 0).to(ages.dtype)
+        rank = younger.sum(-1)
         of_recent = one_hot(rank, recent) @ self.temporal_position[:recent]
         of_conditioning = self.temporal_position[recent:].expand(ages.shape[0], 1, -1)
         temporal = torch.cat([of_conditioning, of_recent], dim=1)

@@ -1,7 +1,7 @@
 """The embedded sample clip, rendered with its ground truth: a koi swims under a lily pad and out again.
 
-Distances are in units of the pond, one unit the height of a 4:3 frame, from the middle of the first frame. Fish
-have coordinates of their own: (u, v) from tail to nose and across, one unit the fish's length.
+Points are in pond units: from the middle of the view, the height of a 4:3 frame being 1. A fish has
+coordinates of its own: u from tail to nose and v across, its length being 1.
 """
 
 import math
@@ -18,7 +18,7 @@ from models.files import atomic_path, check_output_folder
 FRAMES_PER_SECOND = 24.0
 SUPERSAMPLING = 4
 PAN = 0.06
-PAD_RADIUS = 0.25
+PAD_RADIUS = 0.225
 JPEG_QUALITY = 95
 
 
@@ -59,7 +59,7 @@ def write_sample_clip(
 ) -> Path:
     """Writes the sample clip as DAVIS lays it out: `frames/00000.jpg` and `masks/00000.png` onwards.
 
-    The frames are JPEG (quality 95), a fifth of their size as PNG; the masks, mode P, are exact. Returns the
+    The frames are JPEG (quality 95), a third of their size as PNG; the masks, mode P, are exact. Returns the
     folder. Raises InputError where it cannot be written or holds something else, ValueError as
     `render_sample_clip` does.
     """
@@ -88,7 +88,8 @@ BODY_HALF_WIDTH = (0.02, 0.04, 0.095, 0.12, 0.12, 0.095, 0.05, 0.01)
 class _Fish:
     """How a fish looks and swims, over a time from 0 to 1.
 
-    course: four Bezier control points [4, 2]; lengths: at the start, the middle and the end; skin: smooth noise.
+    course: four Bezier control points [4, 2]; lengths: at the start, the middle and the end;
+    skin: smooth noise [N, N] from 0 to 1, which sets the patches.
     """
 
     course: np.ndarray
@@ -145,7 +146,7 @@ class _Fish:
 
 
 class _Pond:
-    """Everything in the clip: the bed, a lily pad over the middle of the first fish's course, and the fish."""
+    """All that the clip shows: a bed of pebbles, the fish, and a lily pad amid the first one's course."""
 
     def __init__(self, size: tuple[int, int], rng: np.random.Generator, objects: int):
         width, height = size
@@ -153,19 +154,19 @@ class _Pond:
         x, y = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
         self.view = np.stack([x, y], axis=-1) / self.unit
         reach = 1 + 2 * PAN * self.unit / np.array([height, width])
-        self.bed_size = tuple(np.ceil(np.array([height, width]) * reach).astype(int) + 2)
-        self.bed = _pebbles(self.bed_size, self.unit, rng)
+        bed_height, bed_width = np.ceil(np.array([height, width]) * reach).astype(int) + 2
+        self.bed = _pebbles((bed_height, bed_width), self.unit, rng)
         self.leaf = _noise(rng, (256, 256), cells=24)
         koi = _Fish(
-            course=np.array([(-0.48, 0.26), (-0.15, -0.55), (0.10, 0.62), (0.46, -0.20)]),
-            lengths=(0.38, 0.31, 0.44),
+            course=np.array([(-0.46, 0.16), (-0.50, -0.40), (0.48, 0.45), (0.46, -0.14)]),
+            lengths=(0.36, 0.30, 0.44),
             strokes=5,
             base=(246, 238, 226),
             patches=(232, 86, 28),
             skin=_noise(rng, (256, 256), cells=7),
         )
         golden = _Fish(
-            course=np.array([(-0.05, -0.60), (-0.45, 0.10), (-0.30, 0.55), (0.75, 0.30)]),
+            course=np.array([(-0.05, -0.36), (-0.72, 0.02), (-0.30, 0.50), (0.45, 0.35)]),
             lengths=(0.26, 0.32, 0.28),
             strokes=6,
             base=(236, 190, 66),
@@ -192,16 +193,18 @@ class _Pond:
         scene = scene * (1 - 0.5 * shade[..., None])
         mask = np.zeros(shape, np.uint8)
         for object_id, (fish, coverage) in enumerate(zip(self.fish, silhouettes, strict=True), start=1):
-            scene = _mixed(scene, fish.colours(points, time), coverage)
+            inside = coverage > 0
+            scene[inside] = _mixed(scene[inside], fish.colours(points[inside], time), coverage[inside])
             mask[coverage >= 0.5] = object_id
         scene = scene * self._caustics(points, time)[..., None]
-        scene = _mixed(scene, np.array((70, 120, 118)), np.full(shape, 0.14))
-        scene = _mixed(scene, self._pad_colours(points, time), pad)
+        scene = _mixed(scene, np.array((70, 128, 124)), 0.16)
+        inside = pad > 0
+        scene[inside] = _mixed(scene[inside], self._pad_colours(points[inside], time), pad[inside])
         mask[pad >= 0.5] = 0
         return np.clip(np.rint(scene), 0, 255).astype(np.uint8), mask
 
     def _coverage(self, outline: np.ndarray) -> np.ndarray:
-        """The share [H, W] of each pixel that lies in an outline [N, 2], in pond units from the frame's middle."""
+        """The share [H, W] of each pixel that lies in an outline [N, 2]."""
         height, width = self.view.shape[:2]
         fine = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
         pixels = (outline * self.unit + np.array([width, height]) / 2) * SUPERSAMPLING - 0.5

@@ -26,7 +26,11 @@ class Video:
     frame_count: int | None
 
     def read_frames(self) -> Iterator[np.ndarray]:
-        """Yields each frame [height, width, 3] uint8 RGB; raises InputError at one damaged or resized."""
+        """Yields each frame [height, width, 3] uint8 RGB.
+
+        Raises InputError at a frame that is damaged or of another size, or where frames lack at the end.
+        """
+        index = -1
         for index, frame in enumerate(_decode(self.path)):
             height, width = frame.shape[:2]
             if (width, height) != (self.width, self.height):
@@ -35,6 +39,11 @@ class Video:
                     f"{self.width}x{self.height}; all frames of a clip must have one size"
                 )
             yield frame
+        if self.frame_count is not None and index + 1 < self.frame_count:
+            raise InputError(
+                f"{self.path} is damaged: only {index + 1} of its {self.frame_count} frames can be decoded; "
+                "name a whole video file"
+            )
 
 
 def open_video(path: Path) -> Video:
@@ -81,13 +90,16 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a container declares (None or 0: nothing) and what reading it through, without decoding, found."""
+    """What a container declares (0: it does not say) and what reading it through, without decoding, found.
+
+    Frames: declared; packets, one a frame and whole; shown, which leaves out those trimmed away.
+    """
 
     frames_per_second: float
     declared: int
     packets: int
     shown: int
-    declared_seconds: float | None
+    declared_seconds: float
     seconds: float
 
 
@@ -110,7 +122,7 @@ def _take_stock(path: Path, **options: str) -> _Contents:
                     shown += not packet.is_discard
         except av.FFmpegError as error:
             raise _cut_short(path, f"reading stops after {packets} frames") from error
-        declared_seconds = container.duration / av.time_base if container.duration else None
+        declared_seconds = (container.duration or 0) / av.time_base
         return _Contents(float(rate), stream.frames, packets, shown, declared_seconds, seconds)
 
 
@@ -121,14 +133,9 @@ def _check_whole(path: Path, found: _Contents) -> None:
         if found.packets < found.declared:
             raise _cut_short(path, f"it declares {found.declared} frames and holds {found.packets}")
     # WebM and Matroska count no frames, but a cut file ends long before the time that its header gives.
-    if (
-        not found.declared
-        and found.declared_seconds
-        and found.declared_seconds - found.seconds > SECONDS_TOLERANCE
-    ):
-        raise _cut_short(
-            path, f"it declares {found.declared_seconds:.1f} s and ends at {found.seconds:.1f} s"
-        )
+    declared_seconds = 0.0 if found.declared else found.declared_seconds
+    if declared_seconds - found.seconds > SECONDS_TOLERANCE:
+        raise _cut_short(path, f"it declares {declared_seconds:.1f} s and ends at {found.seconds:.1f} s")
 
 
 def _open(path: Path, **options: str):

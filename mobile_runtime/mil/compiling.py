@@ -1,4 +1,4 @@
-"""Turns a Graph into steps whose constants and attributes are resolved, so that a run only loops over them."""
+"""Turns a Graph into steps with constants and attributes resolved, so that a run only loops over them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation ready to run: its kernel with constants bound, and where its other arguments come from."""
+    """One operation ready to run: its kernel with constants bound, and where other arguments come from."""
 
     operation: Operation
     compute: Callable[..., Any]
@@ -78,7 +78,7 @@ class Step:
         for name, carrier, result in zip(self.operation.outputs, self.carriers, results, strict=True):
             if carrier.shape is not None and result.shape != carrier.shape:
                 raise RuntimeError(
-                    f"{self.operation.type} '{self.operation.name}' gave {name} the shape {tuple(result.shape)}; "
+                    f"{self.operation.type} '{self.operation.name}' gave the shape {tuple(result.shape)}; "
                     f"the program declares {tuple(carrier.shape)}."
                 )
             values[name] = carrier.hold(result)
@@ -97,14 +97,13 @@ class Plan:
 def compile_graph(graph: Graph, storage: str) -> Plan:
     """Evaluate what is constant, bind attributes, and plan when each value can be freed.
 
-    Raises InputError for operations, or inputs of operations, that the interpreter does not know.
+    Raises InputError for operations, or inputs of operations, the interpreter does not know.
     """
     _require_known_types(graph)
     states = {name: StateBuffer(zero_state(state_type)) for name, state_type in graph.states.items()}
+    # Only tensors have a type; the other constants are strings.
     constants = {
-        name: value
-        if isinstance(value, str) or name not in graph.types
-        else to_tensor(value, graph.types[name])
+        name: to_tensor(value, graph.types[name]) if name in graph.types else value
         for name, value in graph.constants.items()
     }
     last_use = {name: index for index, op in enumerate(graph.operations) for name in op.input_names}
@@ -187,16 +186,14 @@ def _named(step: Step) -> list[str]:
 def _require_known_types(graph: Graph) -> None:
     unknown = sorted({operation.type for operation in graph.operations} - KERNELS.keys())
     if unknown:
-        raise InputError(
-            f"The program uses operations that the interpreter does not know: {', '.join(unknown)}."
-        )
+        raise InputError(f"The program uses operations the interpreter does not know: {', '.join(unknown)}.")
 
 
 def _require_known_inputs(operation: Operation, kernel: Kernel) -> None:
     unknown = sorted(operation.inputs.keys() - kernel.converters.keys())
     if unknown:
         raise InputError(
-            f"{operation.type} '{operation.name}' has inputs that the interpreter does not know: "
+            f"{operation.type} '{operation.name}' has inputs the interpreter does not know: "
             f"{', '.join(unknown)}."
         )
     missing = sorted(kernel.converters.keys() - kernel.optional - operation.inputs.keys())

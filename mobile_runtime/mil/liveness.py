@@ -1,4 +1,4 @@
-"""Peak activation memory of a program: which tensors must be alive together, from declared shapes and types."""
+"""Peak activation memory of a program, from the declared shapes and types of its values."""
 
 from dataclasses import dataclass
 

@@ -34,30 +34,25 @@ def load_graph(path: str | Path, function: str) -> Graph:
             raise InputError(f"{path} has no function '{function}'; it has: {known}.")
         for other in set(program.functions) - {function}:
             del program.functions[other]
-        block = _active_block(program.functions[function])
+        block = _active_block(path, program.functions[function])
         _require_known_operations(path, function, block)
         _require_whole_weights(path, block)
         try:
-            mil_function = _read_program(specification, path).functions[function]
-        except InputError:
-            raise
+            graph = graph_from_mil(_read_program(specification, path).functions[function])
+            # coremltools fills in defaults, a zero bias for one, which the package does not store.
+            graph.weight_bytes = _stored_bytes(block)
         except Exception as error:
             raise InputError(
                 f"{path} cannot be read as an ML Program ({_first_line(error)}); convert the model again."
             ) from error
-    stored = {operation.outputs[0].name for operation in block.operations if operation.type == "const"}
-    order = _declared_output_order(specification, function)
-    return graph_from_mil(mil_function, stored_constants=stored, output_order=order)
+    declared = _declared_outputs(specification, function)
+    if set(declared) == set(graph.outputs):
+        graph.outputs = declared
+    return graph
 
 
-def graph_from_mil(
-    function: Any, stored_constants: Collection[str] | None = None, output_order: Collection[str] = ()
-) -> Graph:
-    """Describe a coremltools MIL function as a Graph.
-
-    stored_constants: names of the constants that a package stores; the rest are defaults that coremltools
-    filled in and weigh nothing. None counts all.
-    """
+def graph_from_mil(function: Any) -> Graph:
+    """Describe a coremltools MIL function as a Graph."""
     from coremltools.converters.mil.mil import types as mil_types
 
     inputs, states, types = {}, {}, {}
@@ -77,8 +72,7 @@ def graph_from_mil(
             if not isinstance(constant, str) and variable.dtype != mil_types.str:
                 types[variable.name] = _tensor_type(variable.shape, variable.dtype)
                 constants[variable.name] = _whole_byte_array(constant)
-                if stored_constants is None or variable.name in stored_constants:
-                    weight_bytes += types[variable.name].bytes
+                weight_bytes += types[variable.name].bytes
             continue
         for variable in operation.outputs:
             types[variable.name] = _tensor_type(variable.shape, variable.dtype)
@@ -87,27 +81,31 @@ def graph_from_mil(
                 type=operation.op_type,
                 name=operation.name,
                 inputs={
-                    parameter: tuple(v.name for v in source)
-                    if isinstance(source, list | tuple)
-                    else source.name
+                    parameter: _names(source)
                     for parameter, source in operation.inputs.items()
                     if source is not None
                 },
                 outputs=tuple(variable.name for variable in operation.outputs),
             )
         )
-    outputs = [variable.name for variable in function.outputs]
-    if set(outputs) == set(output_order):
-        outputs = list(output_order)
-    return Graph(inputs, states, tuple(outputs), operations, types, constants, weight_bytes)
+    outputs = tuple(variable.name for variable in function.outputs)
+    return Graph(inputs, states, outputs, operations, types, constants, weight_bytes)
+
+
+def _names(source: Any) -> str | tuple[str, ...]:
+    return tuple(variable.name for variable in source) if isinstance(source, list | tuple) else source.name
+
+
+# coremltools' import complains of the torch version, of macOS libraries and, through torchao, of CUDA ones.
+_NOISY_LOGGERS = ("coremltools", "torchao", "torch.utils._pytree")
 
 
 @contextlib.contextmanager
 def _quiet_coremltools() -> Iterator[ModuleType]:
-    """coremltools warns about the torch version and a library only macOS has: noise to whoever runs a file."""
-    logger = logging.getLogger("coremltools")
-    former_level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in _NOISY_LOGGERS]
+    former_levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,11 +113,12 @@ def _quiet_coremltools() -> Iterator[ModuleType]:
                 import coremltools
             except ImportError as error:
                 raise InputError(
-                    "Reading a Core ML package needs coremltools; install it with: pip install 'tinysam2[coreml]'."
+                    "Reading a Core ML package needs coremltools; install tinysam2[coreml]."
                 ) from error
             yield coremltools
     finally:
-        logger.setLevel(former_level)
+        for logger, level in zip(loggers, former_levels, strict=True):
+            logger.setLevel(level)
 
 
 def _require_package(path: Path) -> None:
@@ -128,9 +127,7 @@ def _require_package(path: Path) -> None:
     if not path.is_dir():
         raise InputError(f"{path} is a file; a Core ML package is a folder named .mlpackage.")
     if not (path / "Manifest.json").is_file():
-        raise InputError(
-            f"{path} has no Manifest.json; a Core ML package is the folder that MLModel.save writes."
-        )
+        raise InputError(f"{path} has no Manifest.json; a Core ML package is what MLModel.save writes.")
 
 
 def _read_specification(coremltools: ModuleType, path: Path) -> Any:
@@ -141,6 +138,8 @@ def _read_specification(coremltools: ModuleType, path: Path) -> Any:
             f"{path} holds no readable model ({_first_line(error)}); convert the model again."
         ) from error
     kind = specification.WhichOneof("Type")
+    if kind is None:
+        raise InputError(f"{path} holds an empty model; convert the model again.")
     if kind != "mlProgram":
         raise InputError(
             f"{path} holds a model of type '{kind}'; convert it as an ML Program (convert_to='mlprogram')."
@@ -162,7 +161,10 @@ def _weights_folder(path: Path) -> Path:
     return path / "Data" / "com.apple.CoreML" / "weights"
 
 
-def _active_block(function: Any) -> Any:
+def _active_block(path: Path, function: Any) -> Any:
+    # Looked up first: a protobuf map answers a missing key with an empty block.
+    if function.opset not in function.block_specializations:
+        raise InputError(f"{path} has no body for its opset {function.opset}; convert the model again.")
     return function.block_specializations[function.opset]
 
 
@@ -179,7 +181,9 @@ def _require_known_operations(path: Path, function: str, block: Any) -> None:
 def _require_whole_weights(path: Path, block: Any) -> None:
     """coremltools maps the weight file and reads past its end when the file was cut: look before it does."""
     for operation in block.operations:
-        for value in _blob_values(operation):
+        for value in _stored_values(operation):
+            if value.WhichOneof("value") != "blobFileValue":
+                continue
             blob = _weights_folder(path) / value.blobFileValue.fileName.split("/")[-1]
             size = blob.stat().st_size if blob.is_file() else -1
             if size < 0:
@@ -191,16 +195,12 @@ def _require_whole_weights(path: Path, block: Any) -> None:
                 stream.seek(value.blobFileValue.offset)
                 header = np.frombuffer(stream.read(_BLOB_HEADER.itemsize), np.uint8)
             if len(header) < _BLOB_HEADER.itemsize:
-                raise InputError(
-                    f"{blob} ends before the weight '{name}'; the package is cut, copy it again."
-                )
+                raise InputError(f"{blob} ends before the weight '{name}'; it was cut, copy it again.")
             record = header.view(_BLOB_HEADER)[0]
             if record["sentinel"] != _BLOB_SENTINEL:
                 raise InputError(f"{blob} holds no weight where '{name}' should be; the package is damaged.")
             if record["offset"] + record["bytes"] > size or record["bytes"] * 8 < elements:
-                raise InputError(
-                    f"{blob} ends inside the weight '{name}'; the package is cut, copy it again."
-                )
+                raise InputError(f"{blob} ends inside the weight '{name}'; it was cut, copy it again.")
 
 
 # MILBlob's record before each weight (Apple's mlmodel format, MILBlob/Blob/StorageFormat.hpp).
@@ -222,7 +222,7 @@ def _declared_output_order(specification: Any, function: str) -> list[str]:
     for candidate in description.functions:
         if candidate.name == function:
             description = candidate
-    return [feature.name for feature in description.output]
+    return tuple(feature.name for feature in description.output)
 
 
 def _tensor_type(shape: Collection[Any], dtype: Any) -> TensorType:

@@ -25,11 +25,11 @@ from models.errors import InputError
 class MILProgram:
     """One function of an ML Program, executed operation by operation with torch CPU kernels in fp32.
 
-    It shows what the program means; Apple's own accumulation order, tie order and fp16 arithmetic are not known.
+    It shows what the program means; Apple's accumulation order, tie order and fp16 arithmetic are not known.
 
-    storage: "declared" rounds every value that the program types as fp16 to fp16 after the operation that makes
-        it, so the figures carry the error that fp16 storage brings; "float32" ignores fp16 types and rounds
-        nothing, so what remains against the source model is the conversion's own error.
+    storage: "declared" rounds each value that the program types as fp16 to fp16 once it is computed, so that
+        results carry the error that fp16 storage brings; "float32" ignores fp16 types and rounds only
+        outputs, so that what remains against the source model is the conversion's own error.
     """
 
     def __init__(self, graph: Graph, storage: str = "declared"):
@@ -83,13 +83,13 @@ class MILProgram:
     def run(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Compute the outputs from arrays given by input name.
 
-        Raises InputError for a missing or unknown input, a wrong shape, or an element type that does not cast.
+        Raises InputError for a missing or unknown input, a wrong shape, or elements that do not cast.
         """
         values = self._run(inputs, keep=False)
         return {name: to_array(values[name], self._graph.types[name]) for name in self._graph.outputs}
 
     def run_with_intermediates(self, **inputs: Any) -> dict[str, np.ndarray]:
-        """As run, but every value that an operation computes, by name in program order; outputs are among them."""
+        """As run, but with every value that an operation computes, by name and in program order."""
         values = self._run(inputs, keep=True)
         names = [name for step in self._plan.steps for name in step.operation.outputs]
         names += [name for name in self._graph.outputs if name not in names]
@@ -130,12 +130,8 @@ def _checked(name: str, given: Any, tensor_type: TensorType) -> np.ndarray:
         wanted in (None, size) for size, wanted in zip(array.shape, tensor_type.shape, strict=True)
     )
     if not fits:
-        raise InputError(
-            f"Input '{name}' has the shape {list(array.shape)}; the program takes {tensor_type}."
-        )
+        raise InputError(f"Input '{name}' has the shape {list(array.shape)}; it must be {tensor_type}.")
     dtype = numpy_dtype(tensor_type.dtype)
     if not np.can_cast(array.dtype, dtype, "same_kind"):
-        raise InputError(
-            f"Input '{name}' has elements of type {array.dtype}; the program takes {tensor_type}."
-        )
+        raise InputError(f"Input '{name}' has elements of type {array.dtype}; it must be {tensor_type}.")
     return array

@@ -1,4 +1,4 @@
-"""Arithmetic, comparison, logic and casts, element by element (MIL iOS15 and iOS17 elementwise operations)."""
+"""Arithmetic, comparison, logic and casts, element by element (MIL iOS15 and iOS17)."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,6 @@ from torch import Tensor
 
 from mobile_runtime.mil.operations.registry import register
 
-# sign, round and the comparisons give values that fp16 holds exactly only sometimes; only those that return
-# one of their inputs, or zero, are marked exact.
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "acos": torch.acos,
     "asin": torch.asin,

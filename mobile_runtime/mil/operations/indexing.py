@@ -133,9 +133,7 @@ def _positions(indices: Tensor, size: int, validate: bool) -> Tensor:
     """Indices as torch wants them: 64-bit and counted from the start."""
     indices = indices.long()
     if validate and bool(((indices < 0) | (indices >= size)).any()):
-        raise InputError(
-            f"An index is outside 0..{size - 1}, and the program asks for its indices to be checked."
-        )
+        raise InputError(f"An index is outside 0..{size - 1}, which the program asks to be refused.")
     return torch.where(indices < 0, indices + size, indices)
 
 

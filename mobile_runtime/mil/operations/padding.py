@@ -12,9 +12,9 @@ def spatial_padding(
     strides: list[int],
     dilations: list[int],
 ) -> list[tuple[int, int]]:
-    """Elements to add (before, after) each spatial dimension; 'same' puts an odd one after, 'same_lower' before.
+    """Elements to add (before, after) each spatial dimension.
 
-    Source: MIL iOS15 conv, iOS16 adds same_lower; coremltools' aggregated_pad.
+    'same' puts an odd one after, 'same_lower' before. Source: MIL iOS15 and iOS16 conv and pooling.
     """
     if pad_type == "valid":
         return [(0, 0)] * len(kernel)

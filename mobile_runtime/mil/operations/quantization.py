@@ -1,4 +1,4 @@
-"""Quantization and compressed constants (MIL iOS17 quantize and dequantize, iOS16 and iOS18 constexpr operations)."""
+"""Quantization (MIL iOS17) and compressed constants (MIL iOS16 and iOS18 constexpr operations)."""
 
 import math
 

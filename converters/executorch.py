@@ -1,0 +1,23 @@
+"""ExecuTorch: all programs as the methods of one `.pte`, lowered to XNNPACK."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from executorch.exir.passes.constant_prop_pass import constant_prop_pass
+
+from converters.export import ExportedModel
+from models.files import atomic_path
+
+FILE = "tinysam2.pte"
+
+
+def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
+    """Writes one multi-method file into `folder`; returns program -> file name. `precision` is fp32."""
+    # The exporter leaves position encodings and index ranges as computations; XNNPACK would do them every frame.
+    graphs = {exported.name: constant_prop_pass(exported.graph.run_decompositions({})) for exported in programs}
+    lowered = to_edge_transform_and_lower(graphs, partitioner={name: [XnnpackPartitioner()] for name in graphs})
+    with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:
+        lowered.to_executorch().write_to_file(file)
+    return dict.fromkeys(graphs, FILE)

@@ -1,0 +1,33 @@
+"""Programs to `torch.export` graphs, once for all targets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from models.programs import Program, build_programs
+from models.tinysam2 import TinySAM2
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """One program three times over: as a module, by example inputs, and as an exported graph."""
+
+    program: Program
+    example: dict[str, Tensor]
+    graph: ExportedProgram
+
+    @property
+    def name(self) -> str:
+        return self.program.spec.name
+
+
+def export_programs(model: TinySAM2) -> Iterator[ExportedModel]:
+    """Exports the four programs with fixed shapes and batch 1, in the order of the contract."""
+    for program in build_programs(model).values():
+        example = {spec.name: torch.zeros(spec.shape) for spec in program.spec.inputs}
+        with torch.no_grad():
+            graph = torch.export.export(program, (), example, strict=False)
+        yield ExportedModel(program, example, graph)

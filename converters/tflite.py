@@ -1,0 +1,48 @@
+"""LiteRT: all programs as the signatures of one `.tflite`."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import litert_torch
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+from ai_edge_quantizer.qtyping import TFLOperationName
+from ai_edge_quantizer.quantizer import Quantizer
+
+from converters.export import ExportedModel
+from models.files import atomic_path
+
+FILE = "tinysam2.tflite"
+
+
+def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
+    """Writes one multi-signature file into `folder`; returns program -> file name.
+
+    precision: fp32, or fp16, which stores weights as fp16 and computes in fp32. A signature's outputs are
+    `output_0`, `output_1`, ... in the order of the contract.
+    """
+    signatures = functools.reduce(
+        lambda converter, exported: converter.signature(
+            exported.name, exported.graph.module(), sample_kwargs=exported.example
+        ),
+        programs,
+        litert_torch,
+    )
+    model = signatures.convert()
+    with atomic_path(folder / FILE) as temporary:
+        model.export(str(temporary))
+        if precision == "fp16":
+            _cast_weights(temporary)
+    return {exported.name: FILE for exported in programs}
+
+
+def _cast_weights(file: Path) -> None:
+    """Stores the weights of convolutions and linear layers as fp16, in place."""
+    quantizer = Quantizer(str(file))
+    quantizer.add_weight_only_config(
+        regex=".*",
+        operation_name=TFLOperationName.ALL_SUPPORTED,
+        num_bits=16,
+        algorithm_key=AlgorithmName.FLOAT_CASTING,
+    )
+    file.write_bytes(quantizer.quantize().quantized_model)

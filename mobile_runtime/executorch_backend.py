@@ -1,0 +1,87 @@
+"""ExecuTorch: the methods of a `.pte`, run by the runtime's Python bindings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.exir._serialize._program import deserialize_pte_binary
+from executorch.runtime import Runtime, Verification
+
+from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
+from mobile_runtime.native import silenced
+from models.artifacts import ArtifactCard
+from models.errors import InputError
+
+
+class ExecuTorchBackend(Backend):
+    """Runs the artifact that a card names, in a folder.
+
+    Raises InputError where the file is corrupt or belongs to another preset.
+    """
+
+    target = "executorch"
+
+    def __init__(self, folder: Path, card: ArtifactCard) -> None:
+        super().__init__(card.config, card.io_dtype)
+        self.paths = {program: folder / file for program, file in card.files.items()}
+        self.arenas = {path: _planned_arenas(path) for path in set(self.paths.values())}
+        self.methods = {}
+        with silenced():
+            # The program must outlive its methods; loaded by path, it keeps its own data.
+            self.programs = {path: _load(path) for path in self.arenas}
+            for name, path in self.paths.items():
+                self.methods[name] = self._load_method(name, path)
+
+    def _load_method(self, name: str, path: Path):
+        program = self.programs[path]
+        if name not in program.method_names:
+            raise InputError(f"{path} has no method {name}; convert again")
+        method = program.load_method(name)
+        meta = method.metadata
+        check_shapes(
+            str(path),
+            self.contract[name],
+            self.config.name,
+            [tuple(meta.input_tensor_meta(i).sizes()) for i in range(meta.num_inputs())],
+            [tuple(meta.output_tensor_meta(i).sizes()) for i in range(meta.num_outputs())],
+        )
+        return method
+
+    def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = self.methods[program].execute([torch.from_numpy(value) for value in inputs.values()])
+        # The method's outputs are views of memory that its next run overwrites.
+        return {
+            name: value.numpy().copy()
+            for name, value in zip(self.contract[program].output_names, outputs, strict=True)
+        }
+
+    def memory(self) -> Mapping[str, ProgramMemory]:
+        return {
+            name: ProgramMemory(
+                path.stat().st_size, self.arenas[path][name], "planned", *self.border_bytes(name)
+            )
+            for name, path in self.paths.items()
+        }
+
+
+def _planned_arenas(path: Path) -> dict[str, int]:
+    """Bytes of the memory that the file plans for each method; XNNPACK's own workspace is not in it."""
+    try:
+        plans = deserialize_pte_binary(path.read_bytes()).program.execution_plan
+        # The first buffer is reserved and always empty.
+        return {plan.name: sum(plan.non_const_buffer_sizes[1:]) for plan in plans}
+    except Exception as error:
+        raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+
+
+def _load(path: Path):
+    try:
+        return Runtime.get().load_program(path, verification=Verification.InternalConsistency)
+    except RuntimeError as error:
+        raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+
+
+def load(folder: Path, card: ArtifactCard) -> Backend:
+    """The backend of a card's artifacts."""
+    return ExecuTorchBackend(folder, card)

@@ -1,0 +1,25 @@
+"""The float model itself, run as the artifacts are run: the reference that they are compared with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from mobile_runtime.backend import Backend
+from models.programs import build_programs
+from models.tinysam2 import TinySAM2
+
+
+class TorchBackend(Backend):
+    """Runs the four programs of a model in PyTorch, in fp32."""
+
+    target = "torch"
+
+    def __init__(self, model: TinySAM2) -> None:
+        super().__init__(model.config)
+        self.programs = build_programs(model)
+
+    @torch.inference_mode()
+    def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+        return {name: value.numpy() for name, value in self.programs[program].named_outputs(**tensors).items()}

@@ -1,0 +1,135 @@
+"""The tracker: the loop that an app runs, four program calls a frame and object, the bank fed back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mobile_runtime.backend import Backend
+from mobile_runtime.prompts import Prompt, prompt_tensors
+from models.config import ModelConfig
+from models.contract import (
+    EMPTY_AGE,
+    IMAGE_ENCODER,
+    MASK_DECODER,
+    MEMORY_ATTENTION,
+    MEMORY_ENCODER,
+    NEXT,
+    bank_spec,
+)
+from models.errors import InputError
+
+Bank = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedObject:
+    """One object on one frame: logits [H, W] at the frame's size (object above 0), predicted IoU of the mask in
+    0..1, and the logit of the object being in the frame."""
+
+    logits: np.ndarray
+    iou: float
+    object_score: float
+
+    @property
+    def mask(self) -> np.ndarray:
+        """bool [H, W]: where the object is."""
+        return self.logits > 0
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """All objects on one frame, by their ids."""
+
+    objects: Mapping[int, TrackedObject]
+    width: int
+    height: int
+
+    @property
+    def ids(self) -> np.ndarray:
+        """uint8 [H, W]: the id of the object at each pixel, the most certain where several are; 0: none."""
+        composed = np.zeros((self.height, self.width), np.uint8)
+        best = np.zeros((self.height, self.width), np.float32)
+        for object_id, tracked in self.objects.items():
+            nearer = tracked.logits > best
+            composed[nearer] = object_id
+            best[nearer] = tracked.logits[nearer]
+        return composed
+
+
+class Tracker:
+    """Follows objects through the frames of a video, one frame after the other, in constant memory.
+
+    Runs any backend. An object begins with its first prompt; a later prompt corrects it. Source: SAM 2's
+    `track_step`, with the memory bank as explicit inputs and outputs.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.banks: dict[int, Bank] = {}
+
+    def track(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None) -> TrackedFrame:
+        """The objects on the next frame: uint8 RGB [H, W, 3]; prompts: by object id (1..255), for this frame.
+
+        Raises InputError where a prompt does not fit the frame, or nothing was ever prompted.
+        """
+        prompts = prompts or {}
+        height, width = frame.shape[:2]
+        for object_id, prompt in prompts.items():
+            if not 1 <= object_id <= 255:
+                raise InputError(f"object id {object_id} cannot be kept in a mask; ids are 1 to 255")
+            prompt.check(width, height)
+        if not prompts and not self.banks:
+            raise InputError("there is nothing to track; prompt an object on this frame or an earlier one")
+
+        encoded = self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config)})
+        objects = {}
+        for object_id in sorted({*self.banks, *prompts}):
+            bank = self.banks.get(object_id) or empty_bank(self.backend)
+            tensors = {
+                **encoded,
+                **bank,
+                **prompt_tensors(prompts.get(object_id), width, height, self.backend.config),
+            }
+            tensors |= self.backend.run(MEMORY_ATTENTION, tensors)
+            tensors |= self.backend.run(MASK_DECODER, tensors)
+            following = self.backend.run(MEMORY_ENCODER, tensors)
+            self.banks[object_id] = {name.removeprefix(NEXT): value for name, value in following.items()}
+            objects[object_id] = TrackedObject(
+                _at_size(tensors["mask_logits"], width, height),
+                float(tensors["iou"].item()),
+                float(tensors["object_score"].item()),
+            )
+        return TrackedFrame(objects, width, height)
+
+    def remove(self, object_id: int) -> None:
+        """Forgets an object and frees its bank; `KeyError` where there is none of that id."""
+        del self.banks[object_id]
+
+    @property
+    def bank_bytes(self) -> int:
+        """Bytes of all objects' banks, in the backend's own dtype."""
+        return sum(value.nbytes for bank in self.banks.values() for value in bank.values())
+
+
+def image_tensor(frame: np.ndarray, config: ModelConfig) -> np.ndarray:
+    """uint8 RGB [H, W, 3] of any size -> float32 [1, 3, S, S], 0..255: stretched to a square, as SAM 2 does."""
+    size = (config.image_size, config.image_size)
+    resized = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR), np.float32)
+    return np.ascontiguousarray(resized.transpose(2, 0, 1)[None])
+
+
+def empty_bank(backend: Backend) -> Bank:
+    """The bank of an object that was not seen yet."""
+    ages = ("slot_age", "pointer_age")
+    return {
+        spec.name: np.full(spec.shape, EMPTY_AGE if spec.name in ages else 0, backend.io_dtype)
+        for spec in bank_spec(backend.config)
+    }
+
+
+def _at_size(logits: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Mask logits [1, 1, h, w] -> float32 [height, width], bilinearly."""
+    small = Image.fromarray(np.asarray(logits[0, 0], np.float32))
+    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))

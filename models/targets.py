@@ -1,0 +1,120 @@
+"""The conversion targets, as data: the one registry that converters, runtimes and commands read.
+
+A target is one file in `converters`, one backend in `mobile_runtime`, and one entry here.
+"""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
+
+from models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """One runtime that the programs are converted for.
+
+    name: as on the command line. title: as its makers spell it. extra: what to install (`tinysam2[extra]`).
+    packages: the import names that the extra brings. converter, backend: modules of this project.
+    precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
+    shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
+    """
+
+    name: str
+    title: str
+    extra: str
+    packages: tuple[str, ...]
+    converter: str
+    backend: str
+    precisions: "Mapping[str, str]"
+    shipped_for: tuple[str, ...]
+    runtime: str
+
+    @property
+    def default_precision(self) -> str:
+        return next(iter(self.precisions))
+
+    def load_converter(self) -> ModuleType:
+        """The target's converter, its toolchain imported with it. `InputError` where the extra is missing."""
+        self.require_installed()
+        return importlib.import_module(self.converter)
+
+    def load_backend(self) -> ModuleType:
+        """The target's backend, its runtime imported with it. `InputError` where the extra is missing."""
+        self.require_installed()
+        return importlib.import_module(self.backend)
+
+    def require_installed(self) -> None:
+        """Checks, without importing it, that the toolchain is there."""
+        missing = [package for package in self.packages if importlib.util.find_spec(package) is None]
+        if missing:
+            raise InputError(
+                f"target {self.name} needs the package {missing[0]}, which is not installed; "
+                f"install it with: pip install 'tinysam2[{self.extra}]'"
+            )
+
+
+TARGETS: "Mapping[str, Target]" = MappingProxyType(
+    {
+        target.name: target
+        for target in (
+            Target(
+                name="coreml",
+                title="Core ML",
+                extra="coreml",
+                packages=("coremltools",),
+                converter="converters.coreml",
+                backend="mobile_runtime.coreml_backend",
+                precisions=MappingProxyType({"fp16": "float16", "fp32": "float32"}),
+                shipped_for=("ios",),
+                runtime="Core ML, iOS 17 or newer",
+            ),
+            Target(
+                name="executorch",
+                title="ExecuTorch",
+                extra="executorch",
+                packages=("executorch",),
+                converter="converters.executorch",
+                backend="mobile_runtime.executorch_backend",
+                precisions=MappingProxyType({"fp32": "float32"}),
+                shipped_for=("ios", "android"),
+                runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
+            ),
+            Target(
+                name="tflite",
+                title="LiteRT",
+                extra="tflite",
+                packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+                converter="converters.tflite",
+                backend="mobile_runtime.litert_backend",
+                precisions=MappingProxyType({"fp32": "float32", "fp16": "float32"}),
+                shipped_for=("android",),
+                runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
+            ),
+        )
+    }
+)
+
+
+def target(name: str) -> Target:
+    """The target of that name; `InputError` names the ones there are."""
+    if name not in TARGETS:
+        raise InputError(f"unknown target '{name}'; the targets are {', '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+def checked_precision(chosen: Target, precision: str | None) -> str:
+    """The precision to convert to, the target's default where none is asked for; `InputError` where it has not
+    got it. Nothing heavy is imported."""
+    if precision is None:
+        return chosen.default_precision
+    if precision not in chosen.precisions:
+        raise InputError(
+            f"target {chosen.name} has no precision '{precision}'; it has {' and '.join(chosen.precisions)}"
+        )
+    return precision

@@ -1,0 +1,508 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+RANDOM = np.random.default_rng(3)
+POSITIVE = RANDOM.uniform(0.5, 2, (2, 3, 4)).astype(np.float32)
+INTEGERS = RANDOM.integers(-9, 9, (3, 4)).astype(np.int32)
+WEIGHT, BIAS = (RANDOM.standard_normal(shape).astype(np.float32) for shape in ((5, 4), (5,)))
+TIES = np.float32([[3, 1, 3, 2, 1], [0, 0, 5, 5, 5]])
+MASK = np.array([[True, False, True, True, False]] * 3)
+
+
+def t(array):
+    return torch.from_numpy(np.array(array))
+
+
+def reduction(operation_type, expect, x=(2, 3, 4)):
+    """expect(x, axes, keep): the reduction over positive axes."""
+
+    def build(**attributes):
+        return lambda mb, x: getattr(mb, operation_type)(x=x, **attributes)
+
+    return [
+        (build(axes=[1]), {"x": x}, lambda x: expect(x, [1], False)),
+        (build(axes=[-1, 0], keep_dims=True), {"x": x}, lambda x: expect(x, [0, 2], True)),
+        (build(), {"x": x}, lambda x: expect(x, [0, 1, 2], False)),
+    ]
+
+
+def one(operation_type, expect, x, **attributes):
+    return (lambda mb, x: getattr(mb, operation_type)(x=x, **attributes), {"x": x}, expect)
+
+
+def sliced(expect, x=(4, 5, 6), **attributes):
+    return one("slice_by_index", expect, x, **attributes)
+
+
+def updated(window, shape, **attributes):
+    def expect(x, u):
+        x = x.clone()
+        x[window] = u
+        return x
+
+    return (
+        lambda mb, x, u: mb.slice_update(x=x, update=u, **attributes),
+        {"x": (4, 5), "u": shape},
+        expect,
+    )
+
+
+def attention(q, k, v, mask=None):
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def block_rows(x, block):
+    """TensorFlow's depth_to_space, written for one image with channels last."""
+    height, width, depth = x.shape
+    x = x.reshape(height, width, block, block, depth // block**2).permute(0, 2, 1, 3, 4)
+    return x.reshape(height * block, width * block, -1)
+
+
+CASES = {
+    "reduce_mean": reduction("reduce_mean", lambda x, a, k: x.mean(a, keepdim=k)),
+    "reduce_sum": [
+        *reduction("reduce_sum", lambda x, a, k: x.sum(a, keepdim=k)),
+        one("reduce_sum", lambda x: x.sum(1), INTEGERS, axes=[1]),
+    ],
+    "reduce_max": reduction("reduce_max", lambda x, a, k: x.amax(a, keepdim=k)),
+    "reduce_min": reduction("reduce_min", lambda x, a, k: x.amin(a, keepdim=k)),
+    "reduce_prod": reduction("reduce_prod", lambda x, a, k: x.log().sum(a, keepdim=k).exp(), POSITIVE),
+    "reduce_l1_norm": reduction("reduce_l1_norm", lambda x, a, k: torch.linalg.vector_norm(x, 1, a, k)),
+    "reduce_l2_norm": reduction("reduce_l2_norm", lambda x, a, k: torch.linalg.vector_norm(x, 2, a, k)),
+    "reduce_sum_square": reduction("reduce_sum_square", lambda x, a, k: (x * x).sum(a, keepdim=k)),
+    "reduce_log_sum": reduction("reduce_log_sum", lambda x, a, k: x.sum(a, keepdim=k).log(), POSITIVE),
+    # Large numbers: exp alone would overflow.
+    "reduce_log_sum_exp": reduction(
+        "reduce_log_sum_exp", lambda x, a, k: x.double().exp().sum(a, keepdim=k).log().float(), 80 * POSITIVE
+    ),
+    "reduce_argmax": [
+        one("reduce_argmax", lambda x: x.argmax(-1), (3, 5)),
+        one("reduce_argmax", lambda x: x.argmax(0, keepdim=True), (3, 5), axis=0, keep_dims=True),
+        one("reduce_argmax", lambda x: x.argmax(1).int(), (3, 5), axis=1, output_dtype="uint16"),
+    ],
+    "reduce_argmin": [
+        one("reduce_argmin", lambda x: x.argmin(-1), (3, 5)),
+        one("reduce_argmin", lambda x: x.argmin(0), (3, 5), axis=0),
+    ],
+    "linear": [
+        one("linear", lambda x: F.linear(x, t(WEIGHT)), (2, 3, 4), weight=WEIGHT),
+        one("linear", lambda x: F.linear(x, t(WEIGHT), t(BIAS)), (3, 4), weight=WEIGHT, bias=BIAS),
+    ],
+    "matmul": [
+        (lambda mb, x, y: mb.matmul(x=x, y=y), {"x": (2, 3, 4), "y": (4, 5)}, lambda x, y: x @ y),
+        (
+            lambda mb, x, y: mb.matmul(x=x, y=y, transpose_x=True),
+            {"x": (2, 4, 3), "y": (2, 4, 5)},
+            lambda x, y: x.mT @ y,
+        ),
+        (
+            lambda mb, x, y: mb.matmul(x=x, y=y, transpose_y=True),
+            {"x": (2, 3, 4), "y": (2, 5, 4)},
+            lambda x, y: x @ y.mT,
+        ),
+        (
+            lambda mb, x, y: mb.matmul(x=x, y=y, transpose_x=True, transpose_y=True),
+            {"x": (4, 3), "y": (5, 4)},
+            lambda x, y: (y @ x).T,
+        ),
+        (lambda mb, x, y: mb.matmul(x=x, y=y), {"x": (4,), "y": (4, 5)}, lambda x, y: x @ y),
+    ],
+    "einsum": [
+        (
+            lambda mb, x, y: mb.einsum(values=(x, y), equation="nchw,nwhr->nchr"),
+            {"x": (1, 2, 3, 4), "y": (1, 4, 3, 5)},
+            lambda x, y: (x.permute(0, 2, 1, 3) @ y.permute(0, 2, 1, 3)).permute(0, 2, 1, 3),
+        ),
+        (
+            lambda mb, x, y: mb.einsum(values=(x, y), equation="chw,whr->chr"),
+            {"x": (2, 3, 4), "y": (4, 3, 5)},
+            lambda x, y: (x.permute(1, 0, 2) @ y.permute(1, 0, 2)).permute(1, 0, 2),
+        ),
+    ],
+    "scaled_dot_product_attention": [
+        (
+            lambda mb, q, k, v: mb.scaled_dot_product_attention(query=q, key=k, value=v),
+            {"q": (2, 3, 8), "k": (2, 5, 8), "v": (2, 5, 6)},
+            attention,
+        ),
+        *(
+            (
+                lambda mb, q, k, v, m: mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=m),
+                {"q": (2, 3, 8), "k": (2, 5, 8), "v": (2, 5, 6), "m": mask},
+                attention,
+            )
+            for mask in (MASK, (3, 5))
+        ),
+    ],
+    "reshape": [
+        one("reshape", lambda x: x.reshape(4, 6), (2, 3, 4), shape=[4, -1]),
+        one("reshape", lambda x: x.reshape(2, 12, 1), (2, 3, 4), shape=[0, 12, 1]),
+        # Since iOS17 a zero copies the size at the same place counted from the right.
+        one("reshape", lambda x: x.reshape(6, 4), (2, 3, 4), shape=[6, 0]),
+    ],
+    "reshape_like": [
+        (
+            lambda mb, x, y: mb.reshape_like(
+                x=x, ref_tensors=(y, y), begins=(1, 0), ends=(3, 1), end_masks=(False, False)
+            ),
+            {"x": (6, 4), "y": (2, 3, 4)},
+            lambda x, y: x.reshape(3, 4, 2),
+        )
+    ],
+    "flatten2d": [
+        one("flatten2d", lambda x: x.reshape(2, 12), (2, 3, 4)),
+        one("flatten2d", lambda x: x.reshape(6, 4), (2, 3, 4), axis=-1),
+    ],
+    "expand_dims": [one("expand_dims", lambda x: x[None, :, :, None], (2, 3), axes=[-1, 0])],
+    "squeeze": [
+        one("squeeze", lambda x: x[0, :, 0], (1, 3, 1)),
+        one("squeeze", lambda x: x[:, :, 0], (1, 3, 1), axes=[-1]),
+    ],
+    "transpose": [one("transpose", lambda x: x.permute(2, 0, 1), (2, 3, 4), perm=[-1, 0, 1])],
+    "concat": [
+        (
+            lambda mb, x, y: mb.concat(values=(x, y), axis=-2),
+            {"x": (2, 3, 4), "y": (2, 1, 4)},
+            lambda x, y: torch.cat([x, y], 1),
+        ),
+        (
+            lambda mb, x, y: mb.concat(values=(x, y), axis=0, interleave=True),
+            {"x": (3, 2), "y": (3, 2)},
+            lambda x, y: torch.stack([x[0], y[0], x[1], y[1], x[2], y[2]]),
+        ),
+        (
+            lambda mb, x: mb.concat(values=(x, np.ones((2, 1), np.float32)), axis=1),
+            {"x": (2, 3)},
+            lambda x: torch.cat([x, torch.ones(2, 1)], 1),
+        ),
+    ],
+    "stack": [
+        (
+            lambda mb, x, y: mb.stack(values=(x, y), axis=1),
+            {"x": (2, 3), "y": (2, 3)},
+            lambda x, y: torch.stack([x, y], 1),
+        )
+    ],
+    "split": [
+        one("split", lambda x: x.chunk(3, 1), (2, 6), num_splits=3, axis=1),
+        one("split", lambda x: x.split([1, 2, 3], -1), (2, 6), split_sizes=[1, 2, 3], axis=-1),
+    ],
+    "tile": [one("tile", lambda x: x.repeat(2, 3), (2, 4), reps=[2, 3])],
+    "reverse": [
+        one("reverse", lambda x: x.flip(0, 2), (2, 3, 4), axes=[0, -1]),
+        one("reverse", lambda x: x.flip(0, 1, 2), (2, 3, 4)),
+    ],
+    "pad": [
+        one("pad", lambda x: F.pad(x, (3, 4, 1, 2)), (2, 3, 4), pad=[1, 2, 3, 4]),
+        one("pad", lambda x: F.pad(x, (0, 1), value=7.0), (2, 3, 4), pad=[0, 1], constant_val=7.0),
+        one(
+            "pad",
+            lambda x: F.pad(x, (3, 2, 1, 0), mode="reflect"),
+            (1, 2, 4, 5),
+            pad=[0] * 4 + [1, 0, 3, 2],
+            mode="reflect",
+        ),
+        one(
+            "pad", lambda x: F.pad(x[None], (3, 2), mode="replicate")[0], (4, 5), pad=[3, 2], mode="replicate"
+        ),
+        # Rank 2, both dimensions: torch alone would refuse.
+        one(
+            "pad",
+            lambda x: x[[0, 0, 1, 2, 2]][:, [0, 0, 0, 1, 2, 3]],
+            (3, 4),
+            pad=[1, 1, 2, 0],
+            mode="replicate",
+        ),
+    ],
+    "crop": [one("crop", lambda x: x[:, :, 1:-2, 3:], (1, 2, 6, 7), crop_height=[1, 2], crop_width=[3, 0])],
+    "pixel_shuffle": [one("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (1, 8, 3, 4), upscale_factor=2)],
+    "pixel_unshuffle": [
+        one("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 2, 4, 6), downscale_factor=np.uint32(2))
+    ],
+    "depth_to_space": [
+        one(
+            "depth_to_space",
+            lambda x: block_rows(x[0].permute(1, 2, 0), 2).permute(2, 0, 1)[None],
+            (1, 8, 3, 4),
+            block_size=2,
+        )
+    ],
+    "space_to_depth": [
+        (
+            lambda mb, x: mb.depth_to_space(x=mb.space_to_depth(x=x, block_size=2), block_size=2),
+            {"x": (2, 3, 4, 6)},
+            lambda x: x,
+        ),
+        # Channels of one block: its positions in reading order, all input channels at each.
+        one(
+            "space_to_depth", lambda x: x[0].permute(1, 2, 0).reshape(1, 12, 1, 1), (1, 3, 2, 2), block_size=2
+        ),
+    ],
+    "sliding_windows": [
+        one(
+            "sliding_windows",
+            lambda x: torch.stack([x[:, 0:3], x[:, 2:5]], 1),
+            (2, 6, 4),
+            axis=1,
+            size=3,
+            stride=2,
+        )
+    ],
+    "shape": [one("shape", lambda x: torch.tensor([2, 3, 4]), (2, 3, 4))],
+    "fill": [
+        (
+            lambda mb, x: mb.fill(shape=mb.shape(x=x), value=3.0),
+            {"x": (2, 3)},
+            lambda x: torch.full((2, 3), 3.0),
+        ),
+        (lambda mb, x: mb.fill(shape=mb.shape(x=x)), {"x": (2, 3)}, torch.zeros_like),
+    ],
+    "fill_like": [
+        (lambda mb, x: mb.fill_like(ref_tensor=x, value=2), {"x": (2, 3)}, lambda x: torch.full((2, 3), 2)),
+    ],
+    "slice_by_index": [
+        sliced(lambda x: x[1:3, 0:5:2, 2:6], begin=[1, 0, 2], end=[3, 5, 6], stride=[1, 2, 1]),
+        sliced(
+            lambda x: x[1:-1, -3:, :4],
+            begin=[1, -3, 9],
+            end=[-1, 9, 4],
+            begin_mask=[False, False, True],
+            end_mask=[False, True, False],
+        ),
+        sliced(lambda x: x[2, :, -1], begin=[2, 0, -1], end=[0, 5, 0], squeeze_mask=[True, False, True]),
+        sliced(lambda x: x[1, 2, 3], begin=[1, 2, 3], end=[2, 3, 4], squeeze_mask=[True, True, True]),
+        sliced(
+            lambda x: x.flip(1)[:, 1:4:2],
+            begin=[0, -2, 0],
+            end=[4, 0, 6],
+            stride=[1, -2, 1],
+        ),
+        sliced(
+            lambda x: x.flip(2),
+            begin=[0, 0, 0],
+            end=[4, 5, 0],
+            stride=[1, 1, -1],
+            begin_mask=[True, True, True],
+            end_mask=[True, True, True],
+        ),
+        # Positions known only at run time.
+        (
+            lambda mb, x, b: mb.slice_by_index(x=x, begin=b, end=[4, 5], end_mask=[True, True]),
+            {"x": (4, 5), "b": np.int32([1, 2])},
+            lambda x, b: x[1:, 2:],
+        ),
+    ],
+    "slice_by_size": [
+        one("slice_by_size", lambda x: x[1:3, 2:], (4, 5), begin=[1, 2], size=[2, -1]),
+        one("slice_by_size", lambda x: x[2:3, 1:4], (4, 5), begin=[-2, 1], size=[1, 3]),
+    ],
+    "slice_update": [
+        updated((slice(1, 3), slice(0, 5, 2)), (2, 3), begin=[1, 0], end=[3, 5], stride=[1, 2]),
+        updated(
+            (slice(None), slice(2, None)),
+            (4, 3),
+            begin=[0, 2],
+            end=[0, 0],
+            begin_mask=[True, False],
+            end_mask=[True, True],
+        ),
+        updated((-1, slice(None)), (5,), begin=[-1, 0], end=[0, 5], squeeze_mask=[True, False]),
+    ],
+    "gather": [
+        (
+            lambda mb, x, i: mb.gather(x=x, indices=i),
+            {"x": (4, 5), "i": np.int32([3, -1, 0])},
+            lambda x, i: x[[3, 3, 0]],
+        ),
+        (
+            lambda mb, x, i: mb.gather(x=x, indices=i, axis=-1),
+            {"x": (3, 4), "i": np.int32([[1, 0], [3, 2]])},
+            lambda x, i: x[:, i.long()],
+        ),
+        (
+            lambda mb, x, i: mb.gather(x=x, indices=i, axis=2, batch_dims=1),
+            {"x": (2, 3, 4), "i": np.int32([[0, 3], [2, 1]])},
+            lambda x, i: torch.stack([x[0][:, [0, 3]], x[1][:, [2, 1]]]),
+        ),
+        (
+            lambda mb, x, i: mb.gather(x=x, indices=i, axis=0, validate_indices=True),
+            {"x": (4, 5), "i": np.int32([3, 0])},
+            lambda x, i: x[[3, 0]],
+        ),
+        # A constant index without a dimension drops the axis.
+        one("gather", lambda x: x[:, 2], (3, 4), indices=np.int32(2), axis=1),
+    ],
+    "gather_along_axis": [
+        (
+            lambda mb, x, i: mb.gather_along_axis(x=x, indices=i, axis=1),
+            {"x": (2, 4), "i": np.int32([[1, 0, 3], [-1, 2, 0]])},
+            lambda x, i: x.gather(1, torch.tensor([[1, 0, 3], [3, 2, 0]])),
+        ),
+        (
+            lambda mb, x, i: mb.gather_along_axis(x=x, indices=i),
+            {"x": (3, 2), "i": np.int32([[2, 0]])},
+            lambda x, i: x.gather(0, i.long()),
+        ),
+    ],
+    "gather_nd": [
+        (
+            lambda mb, x, i: mb.gather_nd(x=x, indices=i),
+            {"x": (2, 3, 4), "i": np.int32([[1, 2], [0, -1]])},
+            lambda x, i: torch.stack([x[1, 2], x[0, 2]]),
+        ),
+        (
+            lambda mb, x, i: mb.gather_nd(x=x, indices=i, batch_dims=1),
+            {"x": (2, 3, 4), "i": np.int32([[[1], [0]], [[2], [2]]])},
+            lambda x, i: torch.stack([x[0][[1, 0]], x[1][[2, 2]]]),
+        ),
+    ],
+    "topk": [
+        one("topk", lambda x: (x.amax(-1, True), x.argmax(-1, True)), (3, 5)),
+        one("topk", lambda x: torch.topk(x, 2, 0, largest=False), (5, 3), k=2, axis=0, ascending=True),
+        one("topk", lambda x: torch.topk(x, 3).values, (3, 5), k=3, return_indices=False),
+        # Ties come in index order.
+        one(
+            "topk",
+            lambda x: (torch.tensor([[3.0, 3, 2], [5, 5, 5]]), torch.tensor([[0, 2, 3], [2, 3, 4]])),
+            TIES,
+            k=3,
+            output_indices_dtype="uint16",
+        ),
+    ],
+    "argsort": [
+        one("argsort", lambda x: x.argsort(-1, descending=True), (3, 5)),
+        one("argsort", lambda x: x.argsort(0), (5, 3), axis=0, ascending=True),
+        one("argsort", lambda x: torch.tensor([[0, 2, 3, 1, 4], [2, 3, 4, 0, 1]]), TIES),
+    ],
+    "cumsum": [
+        one("cumsum", lambda x: x.cumsum(0), (3, 4)),
+        one("cumsum", lambda x: x.cumsum(1) - x, (3, 4), axis=1, exclusive=True),
+        one("cumsum", lambda x: x.flip(1).cumsum(1).flip(1), (3, 4), axis=1, reverse=True),
+        one(
+            "cumsum", lambda x: x.flip(1).cumsum(1).flip(1) - x, (3, 4), axis=1, reverse=True, exclusive=True
+        ),
+    ],
+    "band_part": [
+        one("band_part", lambda x: x, (2, 4, 5)),
+        one("band_part", torch.tril, (2, 4, 5), upper=0),
+        one("band_part", lambda x: x.tril(2).triu(-1), (4, 5), lower=1, upper=2),
+    ],
+    "one_hot": [
+        (
+            lambda mb, i: mb.one_hot(indices=i, one_hot_vector_size=4),
+            {"i": np.int32([[0, 3], [2, 1]])},
+            lambda i: F.one_hot(i.long(), 4),
+        ),
+        (
+            lambda mb, i: mb.one_hot(indices=i, one_hot_vector_size=3, axis=0, on_value=2.0, off_value=-1.0),
+            {"i": np.int32([0, 2])},
+            lambda i: (F.one_hot(i.long(), 3) * 3.0 - 1).T,
+        ),
+    ],
+    "range_1d": [
+        (
+            lambda mb, e: mb.range_1d(start=1.0, end=mb.squeeze(x=e), step=0.5),
+            {"e": np.float32([3.0])},
+            lambda e: torch.arange(1, 3, 0.5),
+        ),
+        (
+            lambda mb, e: mb.range_1d(start=5, end=mb.squeeze(x=e), step=-2),
+            {"e": np.int32([0])},
+            lambda e: torch.tensor([5, 3, 1]),
+        ),
+    ],
+    "non_zero": [one("non_zero", lambda x: x.nonzero(), np.float32([[0, 1, 2], [3, 0, 0]]))],
+}
+
+
+def scattered(combine):
+    """A scatter along rows, one update at a time."""
+
+    def expect(data, indices, updates):
+        data = data.clone()
+        for index, update in zip(indices.tolist(), updates, strict=True):
+            data[index] = combine(data[index], update)
+        return data
+
+    return expect
+
+
+MODES = {
+    "update": lambda old, new: new,
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "max": torch.maximum,
+    "min": torch.minimum,
+}
+ROWS, REPEATED = np.int32([3, 0, -1 + 2]), np.int32([3, 0, 3])
+
+CASES["scatter"] = [
+    (
+        lambda mb, d, i, u, mode=mode: mb.scatter(data=d, indices=i, updates=u, mode=mode),
+        {"d": (4, 2), "i": ROWS if mode == "update" else REPEATED, "u": (3, 2)},
+        scattered(combine),
+    )
+    for mode, combine in MODES.items()
+] + [
+    (
+        lambda mb, d, i, u: mb.scatter(data=d, indices=i, updates=u, axis=1, mode="update"),
+        {"d": (2, 5), "i": np.int32([[0, -1], [2, 1]]), "u": (2, 2, 2)},
+        lambda d, i, u: torch.stack([u[:, 0, 0], u[:, 1, 1], u[:, 1, 0], d[:, 3], u[:, 0, 1]], 1),
+    ),
+]
+CASES["scatter_along_axis"] = [
+    (
+        lambda mb, d, i, u, mode=mode: mb.scatter_along_axis(data=d, indices=i, updates=u, mode=mode),
+        {"d": (4, 1), "i": (ROWS if mode == "update" else REPEATED)[:, None], "u": (3, 1)},
+        lambda d, i, u, combine=combine: scattered(combine)(d, i[:, 0], u),
+    )
+    for mode, combine in MODES.items()
+] + [
+    (
+        lambda mb, d, i, u: mb.scatter_along_axis(data=d, indices=i, updates=u, axis=-1, mode="update"),
+        {"d": (2, 5), "i": np.int32([[0, -1], [2, 1]]), "u": (2, 2)},
+        lambda d, i, u: d.scatter(1, torch.tensor([[0, 4], [2, 1]]), u),
+    ),
+]
+CASES["scatter_nd"] = [
+    (
+        lambda mb, d, i, u, mode=mode: mb.scatter_nd(data=d, indices=i, updates=u, mode=mode),
+        {"d": (4, 2), "i": (ROWS if mode == "update" else REPEATED)[:, None], "u": (3, 2)},
+        lambda d, i, u, combine=combine: scattered(combine)(d, i[:, 0], u),
+    )
+    for mode, combine in MODES.items()
+] + [
+    (
+        lambda mb, d, i, u: mb.scatter_nd(data=d, indices=i, updates=u),
+        {"d": (2, 3, 4), "i": np.int32([[1, 2], [0, 1], [1, 2]]), "u": (3, 4)},
+        lambda d, i, u: d.index_put((i[:, 0].long(), i[:, 1].long()), u, accumulate=True),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation_type", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{i}")
+        for name, cases in CASES.items()
+        for i, case in enumerate(cases)
+    ],
+)
+def test_operation_computes_its_definition(operation_type, case, agree):
+    agree(operation_type, *case)
+
+
+@pytest.mark.parametrize("operation_type", ["gather", "gather_along_axis"])
+def test_an_index_outside_is_refused_where_the_program_asks_for_it(operation_type, mil_program):
+    from models.errors import InputError
+
+    arrays = {"x": np.zeros((4, 2), np.float32), "i": np.zeros((1, 2), np.int32)}
+    program = mil_program(
+        lambda mb, x, i: getattr(mb, operation_type)(x=x, indices=i, axis=0, validate_indices=True), arrays
+    )
+    with pytest.raises(InputError, match=r"outside 0\.\.3"):
+        program.run(x=arrays["x"], i=np.int32([[4, 0]]))
