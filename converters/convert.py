@@ -1,16 +1,13 @@
 """Weights to artifacts: exports the programs once and hands them to each target's converter."""
 
 import importlib.metadata
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from converters.export import export_programs
 from models.artifacts import ArtifactCard
 from models.checkpoint import LoadedModel
+from models.console import silenced
 from models.targets import TARGETS
 
 
@@ -25,7 +22,7 @@ def convert_model(
     Each artifact is written whole or not at all, a target's card last. progress is told each step as it begins.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _without_toolchain_noise():
+    with silenced():
         progress("exporting the programs")
         programs = list(export_programs(loaded.model))
         cards = []
@@ -50,18 +47,3 @@ def convert_model(
             card.write(folder)
             cards.append(card)
     return cards
-
-
-@contextmanager
-def _without_toolchain_noise() -> Iterator[None]:
-    """Keeps the toolchains' progress bars and warnings about themselves from the user. Errors still come through
-    as exceptions."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    sink = io.StringIO()
-    try:
-        with warnings.catch_warnings(), redirect_stdout(sink), redirect_stderr(sink):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)

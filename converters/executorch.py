@@ -1,5 +1,6 @@
 """ExecuTorch: all programs as the methods of one `.pte`, lowered to XNNPACK."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,11 @@ FILE = "tinysam2.pte"
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
     """Writes one multi-method file into `folder`; returns program -> file name. `precision` is fp32."""
     # The exporter leaves position encodings and index ranges as computations; XNNPACK would do them every frame.
-    graphs = {exported.name: constant_prop_pass(exported.graph.run_decompositions({})) for exported in programs}
+    # The pass works in place, on constants that a decomposed graph shares with its original: copy first.
+    graphs = {
+        exported.name: constant_prop_pass(copy.deepcopy(exported.graph).run_decompositions({}))
+        for exported in programs
+    }
     lowered = to_edge_transform_and_lower(graphs, partitioner={name: [XnnpackPartitioner()] for name in graphs})
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:
         lowered.to_executorch().write_to_file(file)

@@ -9,8 +9,8 @@ from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.runtime import Runtime, Verification
 
 from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
-from mobile_runtime.native import silenced
 from models.artifacts import ArtifactCard
+from models.console import silenced
 from models.errors import InputError
 
 

@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
-from mobile_runtime.native import silenced
 from models.artifacts import ArtifactCard
+from models.console import silenced
 from models.errors import InputError
 
 
@@ -31,7 +31,10 @@ class LiteRTBackend(Backend):
 
     def _load(self, name: str, path: Path):
         try:
-            runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner(name)
+            interpreter = Interpreter(model_path=str(path), num_threads=1)
+            # Here rather than in the first run, where the delegate's announcement would reach the terminal.
+            interpreter.allocate_tensors()
+            runner = interpreter.get_signature_runner(name)
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is not a readable .tflite file with a signature {name}; convert again") from error
         spec = self.contract[name]

@@ -140,6 +140,8 @@ class MaskDecoder(nn.Module):
         self.hypernetworks = nn.ModuleList(MLP(dim, dim, dim // 8, 3) for _ in range(MASK_OUTPUTS))
         self.iou_head = MLP(dim, dim, MASK_OUTPUTS, 3)
         self.object_score_head = MLP(dim, dim, 1, 3)
+        # Objects are there far more often than not; an untrained decoder starts from that.
+        nn.init.constant_(self.object_score_head.layers[-1].bias, 2.0)
         self.pointer = MLP(dim, dim, dim, 3)
         self.no_object_pointer = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
 

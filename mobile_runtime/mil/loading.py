@@ -1,17 +1,17 @@
-"""Reads a Core ML package into a Graph. The only file here that knows coremltools."""
+"""Reads a Core ML package into a Graph, or says in one sentence why it cannot."""
 
 import contextlib
 import logging
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from mobile_runtime.mil.graph import Graph, Operation, TensorType
+from mobile_runtime.mil.graph import Graph
+from mobile_runtime.mil.mil_function import graph_from_mil
 from mobile_runtime.mil.operations import KERNELS
+from mobile_runtime.mil.stored_weights import require_whole_weights, stored_bytes
 from models.errors import InputError
 
 # The package spells a state write differently from the program coremltools rebuilds from it.
@@ -36,11 +36,11 @@ def load_graph(path: str | Path, function: str) -> Graph:
             del program.functions[other]
         block = _active_block(path, program.functions[function])
         _require_known_operations(path, function, block)
-        _require_whole_weights(path, block)
+        require_whole_weights(block, _weights_folder(path))
         try:
             graph = graph_from_mil(_read_program(specification, path).functions[function])
             # coremltools fills in defaults, a zero bias for one, which the package does not store.
-            graph.weight_bytes = _stored_bytes(block)
+            graph.weight_bytes = stored_bytes(block)
         except Exception as error:
             raise InputError(
                 f"{path} cannot be read as an ML Program ({_first_line(error)}); convert the model again."
@@ -49,51 +49,6 @@ def load_graph(path: str | Path, function: str) -> Graph:
     if set(declared) == set(graph.outputs):
         graph.outputs = declared
     return graph
-
-
-def graph_from_mil(function: Any) -> Graph:
-    """Describe a coremltools MIL function as a Graph."""
-    from coremltools.converters.mil.mil import types as mil_types
-
-    inputs, states, types = {}, {}, {}
-    for name, variable in function.inputs.items():
-        if mil_types.is_state(variable.sym_type):
-            wrapped = variable.sym_type.wrapped_type()
-            states[name] = _tensor_type(wrapped.get_shape(), wrapped.get_primitive())
-        else:
-            inputs[name] = types[name] = _tensor_type(variable.shape, variable.dtype)
-
-    operations, constants, weight_bytes = [], {}, 0
-    for operation in function.operations:
-        if operation.op_type == "const":
-            variable = operation.outputs[0]
-            constant = variable.val
-            constants[variable.name] = constant
-            if not isinstance(constant, str) and variable.dtype != mil_types.str:
-                types[variable.name] = _tensor_type(variable.shape, variable.dtype)
-                constants[variable.name] = _whole_byte_array(constant)
-                weight_bytes += types[variable.name].bytes
-            continue
-        for variable in operation.outputs:
-            types[variable.name] = _tensor_type(variable.shape, variable.dtype)
-        operations.append(
-            Operation(
-                type=operation.op_type,
-                name=operation.name,
-                inputs={
-                    parameter: _names(source)
-                    for parameter, source in operation.inputs.items()
-                    if source is not None
-                },
-                outputs=tuple(variable.name for variable in operation.outputs),
-            )
-        )
-    outputs = tuple(variable.name for variable in function.outputs)
-    return Graph(inputs, states, outputs, operations, types, constants, weight_bytes)
-
-
-def _names(source: Any) -> str | tuple[str, ...]:
-    return tuple(variable.name for variable in source) if isinstance(source, list | tuple) else source.name
 
 
 # coremltools' import complains of the torch version, of macOS libraries and, through torchao, of CUDA ones.
@@ -178,68 +133,12 @@ def _require_known_operations(path: Path, function: str, block: Any) -> None:
         )
 
 
-def _require_whole_weights(path: Path, block: Any) -> None:
-    """coremltools maps the weight file and reads past its end when the file was cut: look before it does."""
-    for operation in block.operations:
-        for value in _stored_values(operation):
-            if value.WhichOneof("value") != "blobFileValue":
-                continue
-            blob = _weights_folder(path) / value.blobFileValue.fileName.split("/")[-1]
-            size = blob.stat().st_size if blob.is_file() else -1
-            if size < 0:
-                raise InputError(f"{path} lacks its weight file {blob.name}; convert the model again.")
-            tensor = value.type.tensorType
-            elements = int(np.prod([dimension.constant.size for dimension in tensor.dimensions]))
-            name = operation.outputs[0].name
-            with open(blob, "rb") as stream:
-                stream.seek(value.blobFileValue.offset)
-                header = np.frombuffer(stream.read(_BLOB_HEADER.itemsize), np.uint8)
-            if len(header) < _BLOB_HEADER.itemsize:
-                raise InputError(f"{blob} ends before the weight '{name}'; it was cut, copy it again.")
-            record = header.view(_BLOB_HEADER)[0]
-            if record["sentinel"] != _BLOB_SENTINEL:
-                raise InputError(f"{blob} holds no weight where '{name}' should be; the package is damaged.")
-            if record["offset"] + record["bytes"] > size or record["bytes"] * 8 < elements:
-                raise InputError(f"{blob} ends inside the weight '{name}'; it was cut, copy it again.")
-
-
-# MILBlob's record before each weight (Apple's mlmodel format, MILBlob/Blob/StorageFormat.hpp).
-_BLOB_SENTINEL = 0xDEADBEEF
-_BLOB_HEADER = np.dtype([("sentinel", "<u4"), ("dtype", "<u4"), ("bytes", "<u8"), ("offset", "<u8")])
-
-
-def _blob_values(operation: Any) -> Iterator[Any]:
-    values = list(operation.attributes.values())
-    for argument in operation.inputs.values():
-        values.extend(
-            binding.value for binding in argument.arguments if binding.WhichOneof("binding") == "value"
-        )
-    return (value for value in values if value.WhichOneof("value") == "blobFileValue")
-
-
-def _declared_output_order(specification: Any, function: str) -> list[str]:
+def _declared_outputs(specification: Any, function: str) -> tuple[str, ...]:
     description = specification.description
     for candidate in description.functions:
         if candidate.name == function:
             description = candidate
     return tuple(feature.name for feature in description.output)
-
-
-def _tensor_type(shape: Collection[Any], dtype: Any) -> TensorType:
-    from coremltools.converters.mil.mil import types as mil_types
-
-    name = mil_types.builtin_to_string(dtype)
-    name = {"fp16": "float16", "fp32": "float32", "fp64": "float64"}.get(name, name)
-    sizes = tuple(int(size) if isinstance(size, int | float | np.number) else None for size in shape)
-    return TensorType(sizes, name)
-
-
-def _whole_byte_array(constant: Any) -> np.ndarray:
-    """numpy has no sub-byte types; coremltools marks int4, uint1 and the like in the dtype's metadata."""
-    array = np.asarray(constant)
-    if array.dtype.metadata:
-        return array.astype(np.dtype(array.dtype.str))
-    return array
 
 
 def _first_line(error: Exception) -> str:

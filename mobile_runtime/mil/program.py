@@ -33,8 +33,7 @@ class MILProgram:
     """
 
     def __init__(self, graph: Graph, storage: str = "declared"):
-        if storage not in STORAGES:
-            raise InputError(f"storage is '{storage}'; it must be one of: {', '.join(STORAGES)}.")
+        _require_known_storage(storage)
         self.storage = storage
         self._graph = graph
         self._plan: Plan = _compile(graph, storage)
@@ -47,8 +46,7 @@ class MILProgram:
 
         Raises InputError when the package is missing, damaged, not an ML Program, or uses unknown operations.
         """
-        if storage not in STORAGES:
-            raise InputError(f"storage is '{storage}'; it must be one of: {', '.join(STORAGES)}.")
+        _require_known_storage(storage)  # before the file is read, not after
         return cls(load_graph(path, function), storage)
 
     @property
@@ -80,7 +78,7 @@ class MILProgram:
         for name, state_type in self._graph.states.items():
             self._plan.states[name].tensor = zero_state(state_type)
 
-    def run(self, **inputs: Any) -> dict[str, np.ndarray]:
+    def run(self, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Compute the outputs from arrays given by input name.
 
         Raises InputError for a missing or unknown input, a wrong shape, or elements that do not cast.
@@ -88,7 +86,7 @@ class MILProgram:
         values = self._run(inputs, keep=False)
         return {name: to_array(values[name], self._graph.types[name]) for name in self._graph.outputs}
 
-    def run_with_intermediates(self, **inputs: Any) -> dict[str, np.ndarray]:
+    def run_with_intermediates(self, /, **inputs: Any) -> dict[str, np.ndarray]:
         """As run, but with every value that an operation computes, by name and in program order."""
         values = self._run(inputs, keep=True)
         names = [name for step in self._plan.steps for name in step.operation.outputs]
@@ -119,13 +117,21 @@ class MILProgram:
             raise InputError(f"The program has no input '{extra[0]}'; it takes: {expected}.")
 
 
+def _require_known_storage(storage: str) -> None:
+    if storage not in STORAGES:
+        raise InputError(f"storage is '{storage}'; it must be one of: {', '.join(STORAGES)}.")
+
+
 @torch.inference_mode()
 def _compile(graph: Graph, storage: str) -> Plan:
     return compile_graph(graph, storage)
 
 
 def _checked(name: str, given: Any, tensor_type: TensorType) -> np.ndarray:
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"Input '{name}' is no array ({error}); it must be {tensor_type}.") from error
     fits = len(array.shape) == len(tensor_type.shape) and all(
         wanted in (None, size) for size, wanted in zip(array.shape, tensor_type.shape, strict=True)
     )

@@ -12,16 +12,15 @@ from models.position import halves_from_pairs
 
 Transform = Callable[[Tensor], Tensor]
 
-_PLACEHOLDERS = {"n": r"\d+", "m": r"\d+", "p": "weight|bias", "qk": "q|k", "qkv": "q|k|v", "rest": ".+"}
+_PLACEHOLDERS = {"n": r"\d+", "m": r"\d+", "p": "weight|bias", "qk": "q|k", "rest": ".+"}
 
 
 @dataclass(frozen=True)
 class Rule:
     """Source tensors whose whole key is like `source`, and what becomes of them.
 
-    Placeholders stand for a number ({n}, {m}), weight or bias ({p}), the letter of a projection ({qk}, {qkv}) or
-    anything ({rest}); they stand for the same in `target`, the name of ours. `name[2]` is row 2 of a tensor
-    whose rows the source keeps apart.
+    Placeholders stand for a number ({n}, {m}), weight or bias ({p}), q or k ({qk}) or anything ({rest}), and
+    for the same in `target`, our name. `name[2]` is row 2 of a tensor whose rows the source keeps apart.
 
     target: None where the tensor has no use; `why` then says so.
     why: the reason in the report, too, where the target is not part of the chosen config.

@@ -1,6 +1,6 @@
-"""Where SAM 2.1's and EdgeTAM's tensors go: names of the original repositories and of Hugging Face.
+"""Where the tensors of SAM 2.1 and EdgeTAM go, by the names of the original repositories.
 
-Source: facebookresearch/sam2, facebookresearch/EdgeTAM, `transformers` Sam2VideoModel. Rules are tried in order.
+Source: facebookresearch/sam2 and facebookresearch/EdgeTAM. Rules are tried in order.
 """
 
 from models.importing.rules import (
@@ -14,11 +14,11 @@ from models.importing.rules import (
     to_scale,
 )
 
-_HIERA = "SAM 2.1's Hiera trunk; TinySAM 2's is RepViT"
-_HIERA_LATERALS = "laterals over SAM 2.1's Hiera trunk; TinySAM 2's is RepViT"
+HIERA = "SAM 2.1's Hiera trunk; TinySAM 2's is RepViT"
+HIERA_LATERALS = "laterals over SAM 2.1's Hiera trunk; TinySAM 2's is RepViT"
 _PERCEIVER = "EdgeTAM's perceiver; TinySAM 2 pools and selects memory tokens instead"
-_MORE_LAYERS = "a memory-attention layer beyond those of the preset"
-_UNUSED_POSITION = "not used by SAM 2.1 itself, which adds the no-memory embedding directly"
+MORE_LAYERS = "a memory-attention layer beyond those of the preset"
+UNUSED_POSITION = "not used by SAM 2.1 itself, which adds the no-memory embedding directly"
 
 _HEADS = (
     Rule("sam_mask_decoder.conv_s0.{p}", "image_encoder.project_s4.{p}"),
@@ -51,12 +51,23 @@ _HEADS = (
         "mask_decoder.transformer.layers.{n}.image_to_token.{rest}",
     ),
     Rule("sam_mask_decoder.transformer.layers.{n}.{rest}", "mask_decoder.transformer.layers.{n}.{rest}"),
-    Rule("sam_mask_decoder.transformer.final_attn_token_to_image.{rest}", "mask_decoder.transformer.final_attn.{rest}"),
+    Rule(
+        "sam_mask_decoder.transformer.final_attn_token_to_image.{rest}",
+        "mask_decoder.transformer.final_attn.{rest}",
+    ),
     Rule("sam_mask_decoder.transformer.norm_final_attn.{p}", "mask_decoder.transformer.norm_final.{p}"),
-    Rule("sam_mask_decoder.output_upscaling.0.weight", "mask_decoder.upscale1.conv.weight", pixel_shuffle_weight),
+    Rule(
+        "sam_mask_decoder.output_upscaling.0.weight",
+        "mask_decoder.upscale1.conv.weight",
+        pixel_shuffle_weight,
+    ),
     Rule("sam_mask_decoder.output_upscaling.0.bias", "mask_decoder.upscale1.conv.bias", pixel_shuffle_bias),
     Rule("sam_mask_decoder.output_upscaling.1.{p}", "mask_decoder.upscale_norm.{p}"),
-    Rule("sam_mask_decoder.output_upscaling.3.weight", "mask_decoder.upscale2.conv.weight", pixel_shuffle_weight),
+    Rule(
+        "sam_mask_decoder.output_upscaling.3.weight",
+        "mask_decoder.upscale2.conv.weight",
+        pixel_shuffle_weight,
+    ),
     Rule("sam_mask_decoder.output_upscaling.3.bias", "mask_decoder.upscale2.conv.bias", pixel_shuffle_bias),
     Rule("sam_mask_decoder.output_hypernetworks_mlps.{rest}", "mask_decoder.hypernetworks.{rest}"),
     Rule("sam_mask_decoder.iou_prediction_head.{rest}", "mask_decoder.iou_head.{rest}"),
@@ -68,23 +79,23 @@ _HEADS = (
         "memory_attention.layers.{n}.self_attn.{qk}_proj.{p}",
         "memory_attention.layers.{n}.self_attn.{qk}_proj.{p}",
         pairs_to_halves,
-        why=_MORE_LAYERS,
+        why=MORE_LAYERS,
     ),
     Rule(
         "memory_attention.layers.{n}.cross_attn_image.{qk}_proj.{p}",
         "memory_attention.layers.{n}.cross_attn.{qk}_proj.{p}",
         pairs_to_halves,
-        why=_MORE_LAYERS,
+        why=MORE_LAYERS,
     ),
     Rule(
         "memory_attention.layers.{n}.cross_attn_image.{rest}",
         "memory_attention.layers.{n}.cross_attn.{rest}",
-        why=_MORE_LAYERS,
+        why=MORE_LAYERS,
     ),
-    Rule("memory_attention.layers.{n}.{rest}", "memory_attention.layers.{n}.{rest}", why=_MORE_LAYERS),
+    Rule("memory_attention.layers.{n}.{rest}", "memory_attention.layers.{n}.{rest}", why=MORE_LAYERS),
     Rule("memory_attention.norm.{p}", "memory_attention.norm.{p}"),
     Rule("no_mem_embed", "memory_attention.no_memory", to_rows),
-    Rule("no_mem_pos_enc", None, why=_UNUSED_POSITION),
+    Rule("no_mem_pos_enc", None, why=UNUSED_POSITION),
     # Row r is the frame r + 1 steps back, the last row the conditioning frame: ours are numbered alike.
     Rule("maskmem_tpos_enc", "memory_attention.temporal_position", to_rows),
     Rule("obj_ptr_tpos_proj.{p}", "memory_attention.pointer_position.{p}"),
@@ -93,17 +104,31 @@ _HEADS = (
         rule
         for i in range(4)
         for rule in (
-            Rule(f"memory_encoder.mask_downsampler.encoder.{3 * i}.{{p}}", f"memory_encoder.mask_downsampler.convs.{i}.{{p}}"),
-            Rule(f"memory_encoder.mask_downsampler.encoder.{3 * i + 1}.{{p}}", f"memory_encoder.mask_downsampler.norms.{i}.{{p}}"),
+            Rule(
+                f"memory_encoder.mask_downsampler.encoder.{3 * i}.{{p}}",
+                f"memory_encoder.mask_downsampler.convs.{i}.{{p}}",
+            ),
+            Rule(
+                f"memory_encoder.mask_downsampler.encoder.{3 * i + 1}.{{p}}",
+                f"memory_encoder.mask_downsampler.norms.{i}.{{p}}",
+            ),
         )
     ),
     Rule("memory_encoder.mask_downsampler.encoder.12.{p}", "memory_encoder.mask_downsampler.projection.{p}"),
     Rule("memory_encoder.pix_feat_proj.{p}", "memory_encoder.feature_projection.{p}"),
     Rule("memory_encoder.fuser.layers.{n}.dwconv.{p}", "memory_encoder.fuser.{n}.depthwise.{p}"),
     Rule("memory_encoder.fuser.layers.{n}.norm.{p}", "memory_encoder.fuser.{n}.norm.{p}"),
-    Rule("memory_encoder.fuser.layers.{n}.pwconv1.weight", "memory_encoder.fuser.{n}.expand.weight", linear_to_conv),
+    Rule(
+        "memory_encoder.fuser.layers.{n}.pwconv1.weight",
+        "memory_encoder.fuser.{n}.expand.weight",
+        linear_to_conv,
+    ),
     Rule("memory_encoder.fuser.layers.{n}.pwconv1.bias", "memory_encoder.fuser.{n}.expand.bias"),
-    Rule("memory_encoder.fuser.layers.{n}.pwconv2.weight", "memory_encoder.fuser.{n}.reduce.weight", linear_to_conv),
+    Rule(
+        "memory_encoder.fuser.layers.{n}.pwconv2.weight",
+        "memory_encoder.fuser.{n}.reduce.weight",
+        linear_to_conv,
+    ),
     Rule("memory_encoder.fuser.layers.{n}.pwconv2.bias", "memory_encoder.fuser.{n}.reduce.bias"),
     Rule("memory_encoder.fuser.layers.{n}.gamma", "memory_encoder.fuser.{n}.scale"),
     Rule("memory_encoder.out_proj.{p}", "memory_encoder.projection.{p}"),
@@ -111,8 +136,8 @@ _HEADS = (
 )
 
 SAM2 = (
-    Rule("image_encoder.trunk.{rest}", None, why=_HIERA),
-    Rule("image_encoder.neck.convs.{n}.conv.{p}", None, why=_HIERA_LATERALS),
+    Rule("image_encoder.trunk.{rest}", None, why=HIERA),
+    Rule("image_encoder.neck.convs.{n}.conv.{p}", None, why=HIERA_LATERALS),
     *_HEADS,
 )
 
@@ -120,33 +145,10 @@ EDGETAM = (
     Rule("image_encoder.trunk.body.stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
     Rule("image_encoder.trunk.body.stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
     # The neck counts from the coarsest level, our laterals from the finest.
-    *(Rule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}") for i in range(4)),
+    *(
+        Rule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}")
+        for i in range(4)
+    ),
     Rule("spatial_perceiver.{rest}", None, why=_PERCEIVER),
     *_HEADS,
-)
-
-# Hugging Face writes a three-layer MLP as proj_in, layers.0, proj_out and a two-layer one as proj_in, proj_out.
-_THREE_LAYER_MLPS = (
-    ("mask_decoder.output_hypernetworks_mlps.{n}", "mask_decoder.hypernetworks.{n}"),
-    ("mask_decoder.iou_prediction_head", "mask_decoder.iou_head"),
-    ("mask_decoder.pred_obj_score_head", "mask_decoder.object_score_head"),
-    ("object_pointer_proj", "mask_decoder.pointer"),
-)
-
-# Attention modules, and whether their queries and keys are rotated.
-_ATTENTIONS = (
-    ("mask_decoder.transformer.layers.{n}.self_attn", "mask_decoder.transformer.layers.{n}.self_attn", False),
-    (
-        "mask_decoder.transformer.layers.{n}.cross_attn_token_to_image",
-        "mask_decoder.transformer.layers.{n}.token_to_image",
-        False,
-    ),
-    (
-        "mask_decoder.transformer.layers.{n}.cross_attn_image_to_token",
-        "mask_decoder.transformer.layers.{n}.image_to_token",
-        False,
-    ),
-    ("mask_decoder.transformer.final_attn_token_to_image", "mask_decoder.transformer.final_attn", False),
-    ("memory_attention.layers.{n}.self_attn", "memory_attention.layers.{n}.self_attn", True),
-    ("memory_attention.layers.{n}.cross_attn_image", "memory_attention.layers.{n}.cross_attn", True),
 )

@@ -20,8 +20,8 @@ def _one_thread():
 
 @pytest.fixture
 def mil_function():
-    """build(mb, **variables) -> MIL function whose inputs are typed as the given arrays; states by name too."""
-    from coremltools.converters.mil.mil import Builder as mb
+    """make(build, arrays, opset): the function build(mb, **inputs), each input typed as its array."""
+    from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
     from coremltools.converters.mil.mil import Function, types
 
     def make(build, arrays, opset, states=None):
@@ -46,7 +46,7 @@ def mil_program(mil_function):
     """As mil_function, but loaded into the interpreter."""
     import coremltools as ct
 
-    from mobile_runtime.mil.loading import graph_from_mil
+    from mobile_runtime.mil.mil_function import graph_from_mil
     from mobile_runtime.mil.program import MILProgram
 
     def make(build, arrays, opset=ct.target.iOS18, storage="declared", states=None):

@@ -69,6 +69,7 @@ def test_inputs_of_another_width_or_layout_are_accepted(program):
         ({"x": X, "y": X.T}, r"'y' has the shape \[4, 3\]; it must be float32\[3, 4\]"),
         ({"x": X, "y": X[0]}, r"'y' has the shape \[4\]; it must be float32\[3, 4\]"),
         ({"x": X, "y": X.astype(np.complex64)}, r"'y' has elements of type complex64"),
+        ({"x": X, "y": [[1.0], [1.0, 2.0]]}, r"'y' is no array .*; it must be float32\[3, 4\]"),
         ({"x": X, "y": np.full((3, 4), "a")}, r"'y' has elements of type <U1"),
     ],
 )
@@ -126,6 +127,15 @@ def test_operations_on_constants_are_computed_once_at_load(mil_program):
     program = mil_program(build, {"x": X})
     assert list(program.run_with_intermediates(x=X)) == ["product"]
     assert program.peak_activation().bytes == 2 * X.nbytes
+
+
+def test_values_that_share_a_name_are_told_apart(mil_program):
+    def build(mb, x):
+        one, ten = mb.const(val=np.float32(1), name="number"), mb.const(val=np.float32(10), name="number")
+        return mb.mul(x=mb.add(x=x, y=one), y=ten)
+
+    (output,) = mil_program(build, {"x": X}).run(x=X).values()
+    np.testing.assert_allclose(output, (X + 1) * 10)
 
 
 def test_an_output_that_is_constant_is_returned(mil_program):
@@ -193,6 +203,14 @@ def test_an_operation_the_interpreter_does_not_know_is_refused_by_name(mil_progr
         mil_program(build, {"x": X})
 
 
+def test_an_operation_that_fails_is_named(mil_program):
+    program = mil_program(
+        lambda mb, x, i: mb.gather(x=x, indices=i, name="pick"), {"x": X, "i": np.zeros(1, np.int32)}
+    )
+    with pytest.raises(RuntimeError, match="gather 'pick' failed: index out of range"):
+        program.run(x=X, i=np.int32([7]))
+
+
 def test_importing_the_interpreter_does_not_import_coremltools():
     import subprocess
     import sys
@@ -203,5 +221,5 @@ def test_importing_the_interpreter_does_not_import_coremltools():
 
 
 def test_a_missing_path_is_refused(tmp_path):
-    with pytest.raises(InputError, match="absent.mlpackage does not exist"):
+    with pytest.raises(InputError, match=r"absent\.mlpackage does not exist"):
         MILProgram.load(tmp_path / "absent.mlpackage")
