@@ -35,6 +35,10 @@ class ArtifactCard:
     def config(self) -> ModelConfig:
         return PRESETS[self.preset]
 
+    @property
+    def target_entry(self) -> Target:
+        return TARGETS[self.target]
+
     def write(self, folder: Path) -> None:
         with atomic_path(card_path(folder, self.target)) as temporary:
             temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")

@@ -21,6 +21,7 @@ class Target:
 
     name: as on the command line. title: as its makers spell it. extra: what to install (`tinysam2[extra]`).
     packages: the import names that the extra brings. converter, backend: modules of this project.
+    addressing: how a program's tensors are passed to it.
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     """
@@ -34,6 +35,7 @@ class Target:
     precisions: "Mapping[str, str]"
     shipped_for: tuple[str, ...]
     runtime: str
+    addressing: str
 
     @property
     def default_precision(self) -> str:
@@ -73,6 +75,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 precisions=MappingProxyType({"fp16": "float16", "fp32": "float32"}),
                 shipped_for=("ios",),
                 runtime="Core ML, iOS 17 or newer",
+                addressing="by the contract's names",
             ),
             Target(
                 name="executorch",
@@ -84,6 +87,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 precisions=MappingProxyType({"fp32": "float32"}),
                 shipped_for=("ios", "android"),
                 runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
+                addressing="by position, in the contract's order",
             ),
             Target(
                 name="tflite",
@@ -95,6 +99,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 precisions=MappingProxyType({"fp32": "float32", "fp16": "float32"}),
                 shipped_for=("android",),
                 runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
+                addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
             ),
         )
     }

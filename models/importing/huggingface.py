@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from models.importing.rules import (
     Rule,
-    Transform,
     linear_to_conv,
     pairs_to_halves,
     pixel_shuffle_bias,
@@ -19,9 +18,15 @@ from models.importing.rules import (
 from models.importing.sam2 import HIERA, HIERA_LATERALS, MORE_LAYERS, UNUSED_POSITION
 
 
-def _attention(source: str, target: str, rotary: Transform | None = None) -> Iterator[Rule]:
-    """An attention's four projections; `rotary` reorders those of queries and keys."""
-    yield Rule(f"{source}.{{qk}}_proj.{{p}}", f"{target}.{{qk}}_proj.{{p}}", rotary, why=MORE_LAYERS)
+def _attention(source: str, target: str) -> Iterator[Rule]:
+    """An attention's four projections."""
+    yield Rule(f"{source}.o_proj.{{p}}", f"{target}.out_proj.{{p}}")
+    yield Rule(f"{source}.{{rest}}", f"{target}.{{rest}}")
+
+
+def _rotary_attention(source: str, target: str) -> Iterator[Rule]:
+    """The same in memory attention, where queries and keys are rotated."""
+    yield Rule(f"{source}.{{qk}}_proj.{{p}}", f"{target}.{{qk}}_proj.{{p}}", pairs_to_halves, why=MORE_LAYERS)
     yield Rule(f"{source}.v_proj.{{p}}", f"{target}.v_proj.{{p}}", why=MORE_LAYERS)
     yield Rule(f"{source}.o_proj.{{p}}", f"{target}.out_proj.{{p}}", why=MORE_LAYERS)
 
@@ -75,8 +80,8 @@ HUGGING_FACE = (
     *_mlp("object_pointer_proj", "mask_decoder.pointer", layers=3),
     Rule("no_object_pointer", "mask_decoder.no_object_pointer"),
     # Memory attention
-    *_attention(f"{_MEMORY_LAYER}.self_attn", f"{_MEMORY_LAYER}.self_attn", pairs_to_halves),
-    *_attention(f"{_MEMORY_LAYER}.cross_attn_image", f"{_MEMORY_LAYER}.cross_attn", pairs_to_halves),
+    *_rotary_attention(f"{_MEMORY_LAYER}.self_attn", f"{_MEMORY_LAYER}.self_attn"),
+    *_rotary_attention(f"{_MEMORY_LAYER}.cross_attn_image", f"{_MEMORY_LAYER}.cross_attn"),
     Rule(f"{_MEMORY_LAYER}.linear{{m}}.{{p}}", f"{_MEMORY_LAYER}.linear{{m}}.{{p}}", why=MORE_LAYERS),
     Rule(f"{_MEMORY_LAYER}.layer_norm{{m}}.{{p}}", f"{_MEMORY_LAYER}.norm{{m}}.{{p}}", why=MORE_LAYERS),
     Rule("memory_attention.layer_norm.{p}", "memory_attention.norm.{p}"),

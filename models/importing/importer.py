@@ -80,9 +80,7 @@ class _Import:
             if row is not None:
                 rows.setdefault(name, {})[row] = fitted
             elif name in loaded and not torch.equal(loaded[name], fitted):
-                raise InputError(
-                    f"weights {self.path} hold {key} twice with different values; both are {name}"
-                )
+                raise InputError(f"weights {self.path} have several {name} that differ, one of them {key}")
             else:
                 loaded[name] = fitted
         loaded |= {name: self._joined(name, parts) for name, parts in rows.items()}
@@ -95,7 +93,12 @@ class _Import:
         shape = wanted.shape if row is None else (1, *wanted.shape[1:])
         try:
             fitted = tensor if rule.transform is None else rule.transform(tensor)
-        except (IndexError, RuntimeError, ValueError):  # too few dimensions for the change of layout
+        except (
+            IndexError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ):  # too few dimensions for the change of layout
             fitted = None
         if fitted is None or fitted.shape != shape:
             raise InputError(

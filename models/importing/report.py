@@ -60,7 +60,7 @@ class ImportReport:
                 rows.append((module.module, "loaded", len(module.loaded), module.loaded_parameters, ""))
             if module.initialised:
                 count, parameters = len(module.initialised), module.initialised_parameters
-                rows.append((module.module, "initialised", count, parameters, f"not in {self.kind}"))
+                rows.append((module.module, "initialised", count, parameters, f"no source in {self.kind}"))
         for group in self.left_over:
             part = _common_part(group.keys)
             rows.append((part, "left over", len(group.keys), group.parameters, group.reason))

@@ -1,4 +1,4 @@
-"""SAM 2.1 and EdgeTAM checkpoints load by name, are accounted for whole, and are refused if they do not fit.
+"""SAM 2.1 and EdgeTAM checkpoints load by name, change layout where ours differs, and are accounted for.
 
 The state dicts have the real names and shapes and random values.
 """
@@ -11,9 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.checkpoint import seeded_model
-from models.config import DENSE_BANK, PRESETS, REPVIT_VARIANTS, ModelConfig
-from models.errors import InputError
+from models.checkpoint import load_model, save_checkpoint, seeded_model
+from models.config import DENSE_BANK, REPVIT_VARIANTS, ModelConfig
 from models.importing import import_weights
 from models.position import halves_from_pairs
 from models.repvit import RepViT
@@ -390,9 +389,17 @@ def test_what_has_no_source_keeps_the_seeded_weights(sam2):
     assert all(torch.equal(imported[name], seeded[name]) for name in initialised)
 
 
+def test_what_was_imported_is_a_checkpoint_like_any_other(tmp_path, sam2):
+    _, _, imported, report = sam2
+    checkpoint = tmp_path / "imported.safetensors"
+    save_checkpoint(imported, checkpoint, {"source": report.kind})
+    model = load_model(CONFIG, checkpoint).model
+    assert all(torch.equal(tensor, imported[name]) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_become_float32(tmp_path, dtype):
-    state = {key: tensor.to(dtype) for key, tensor in random_state(MARKS | prompt_encoder_shapes()).items()}
+    state = {key: tensor.to(dtype) for key, tensor in random_state(common_shapes(memory_layers=2)).items()}
     imported, _ = import_weights(saved(state, tmp_path / "sam2.1.pt"), CONFIG)
     assert {tensor.dtype for tensor in imported.values()} == {torch.float32, torch.int64}
 
@@ -457,7 +464,7 @@ def test_the_report_is_a_table(sam2):
     rows = report.rows()
     assert all(len(row) == len(report.COLUMNS) for row in rows)
     assert ("memory_encoder", "loaded", 41, 1384672, "") in rows
-    assert ("image_encoder", "initialised", 8, 93184, "not in SAM 2.1") in rows
+    assert ("image_encoder", "initialised", 8, 93184, "no source in SAM 2.1") in rows
     left_over = {part: (what, why) for part, what, _, _, why in rows if what == "left over"}
     assert left_over["image_encoder.trunk"] == ("left over", "SAM 2.1's Hiera trunk; TinySAM 2's is RepViT")
     assert "memory-attention layer" in left_over["memory_attention.layers"][1]
@@ -467,103 +474,3 @@ def test_counters_that_a_source_lacks_are_nothing_to_report(tmp_path):
     state = {k: v for k, v in random_state(edgetam_shapes()).items() if not k.endswith("num_batches_tracked")}
     _, report = import_weights(saved(state, tmp_path / "edgetam.pt"), EDGETAM_CONFIG)
     assert by_module(report)["image_encoder.trunk"].initialised == ()
-
-
-# Refusals: each one sentence that names the file, the tensor and what would fit.
-
-MARKS = {"sam_mask_decoder.mask_tokens.weight": (4, 256), "sam_prompt_encoder.no_mask_embed.weight": (1, 256)}
-"""Enough of SAM 2.1 to be taken for it."""
-
-
-@pytest.mark.parametrize(
-    ("key", "shape"),
-    [
-        ("sam_mask_decoder.iou_token.weight", (1, 128)),
-        ("sam_mask_decoder.output_upscaling.0.weight", (256, 64)),
-        ("sam_prompt_encoder.point_embeddings.2.weight", (2, 256)),
-        ("mask_downsample.weight", (2, 1, 4, 4)),
-        ("maskmem_tpos_enc", (8, 1, 1, 64)),
-        ("memory_attention.layers.0.self_attn.q_proj.weight", (256, 64)),
-    ],
-)
-def test_a_tensor_of_another_shape_is_refused(tmp_path, key, shape):
-    path = saved(random_state(MARKS | {key: shape}), tmp_path / "sam2.1.pt")
-    with pytest.raises(InputError) as refusal:
-        import_weights(path, CONFIG)
-    message = str(refusal.value)
-    assert str(path) in message
-    assert f"{key} of shape {list(shape)}" in message
-    assert re.search(r"does not fit \S+ of shape \[[\d, ]*\] in preset small-trunk$", message)
-
-
-def test_a_preset_of_other_widths_is_refused(sam2):
-    with pytest.raises(InputError, match="in preset nano"):
-        import_weights(sam2[0], PRESETS["nano"])
-
-
-def test_a_missing_point_embedding_is_refused(tmp_path):
-    state = random_state(MARKS | prompt_encoder_shapes())
-    del state["sam_prompt_encoder.point_embeddings.3.weight"]
-    with pytest.raises(InputError, match=r"rows \[0, 1, 2\] of mask_decoder\.prompt_encoder\.point\.weight"):
-        import_weights(saved(state, tmp_path / "sam2.1.pt"), CONFIG)
-
-
-def test_two_position_encodings_that_differ_are_refused(tmp_path, hugging_face):
-    state = dict(hugging_face)
-    state["prompt_encoder.shared_embedding.positional_embedding"] = torch.zeros(2, 128)
-    with pytest.raises(InputError, match="twice with different values"):
-        import_weights(saved(state, tmp_path / "model.safetensors"), CONFIG)
-
-
-def test_values_that_are_no_numbers_are_refused(tmp_path):
-    state = random_state(MARKS | {"no_obj_ptr": (1, 256)})
-    state["no_obj_ptr"][0, 5] = float("nan")
-    with pytest.raises(InputError, match="no_obj_ptr that are not finite"):
-        import_weights(saved(state, tmp_path / "sam2.1.pt"), CONFIG)
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="do not exist"):
-        import_weights(tmp_path / "sam2.1.pt", CONFIG)
-
-
-@pytest.mark.parametrize("name", ["sam2.1.pt", "sam2.1.pth", "model.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", bytes(range(256)) * 8])
-def test_a_damaged_file_is_refused(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match="not a readable"):
-        import_weights(tmp_path / name, CONFIG)
-
-
-def test_a_truncated_checkpoint_is_refused(tmp_path):
-    path = saved(random_state(prompt_encoder_shapes()), tmp_path / "sam2.1.pt")
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(InputError, match="not a readable"):
-        import_weights(path, CONFIG)
-
-
-class Payload:
-    """Something that a checkpoint of plain tensors does not hold."""
-
-
-def test_a_checkpoint_that_holds_code_is_refused_unread(tmp_path):
-    torch.save({"model": Payload()}, tmp_path / "sam2.1.pt")
-    with pytest.raises(InputError, match="plain tensors"):
-        import_weights(tmp_path / "sam2.1.pt", CONFIG)
-
-
-@pytest.mark.parametrize("content", [[torch.zeros(2)], {"epoch": 3}, torch.zeros(2), {}])
-def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "sam2.1.pt")
-    with pytest.raises(InputError, match="hold no state dict"):
-        import_weights(tmp_path / "sam2.1.pt", CONFIG)
-
-
-@pytest.mark.parametrize(
-    "state",
-    [{"layer1.0.conv1.weight": torch.zeros(2)}, {"image_encoder.trunk.stem.conv1.c.weight": torch.zeros(2)}],
-    ids=["a ResNet", "our own"],
-)
-def test_another_kind_of_model_is_refused(tmp_path, state):
-    with pytest.raises(InputError, match=r"of no known kind; .*EdgeTAM, SAM 2\.1, .*RepViT"):
-        import_weights(saved(state, tmp_path / "weights.pt"), CONFIG)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from models.bank import MemoryBank, empty_bank
 from models.config import DENSE_BANK, REPVIT_VARIANTS, ModelConfig
+from models.image_encoder import ImageEncoder
 from models.importing import import_weights
 from models.mask_decoder import MaskCandidates
 from models.memory_attention import MemoryAttention
@@ -37,7 +38,7 @@ def _quiet_torch():
 
 @functools.cache
 def sam2(memory_layers=2):
-    """A SAM 2.1 of the true widths with a small trunk, a small image and random weights, none of them zero."""
+    """A SAM 2.1 of the true widths on a small trunk and image, with random weights, none of them zero."""
     trunk = transformers.Sam2HieraDetConfig(
         hidden_size=16,
         image_size=[SIZE, SIZE],
@@ -138,6 +139,25 @@ def blocks():
     mask = torch.zeros(1, 1, MASK, MASK)
     mask[..., 10:30, 16:36] = 1
     return mask, F.interpolate(mask, scale_factor=4.0)
+
+
+# Image encoder: the neck, over whatever trunk.
+
+
+def test_the_neck_is_sam2s(ours):
+    neck = sam2().vision_encoder.neck
+    encoder = ImageEncoder(ours.config).eval()
+    # The reference's neck counts from the coarsest level.
+    encoder.laterals = torch.nn.ModuleList(reversed(neck.convs))
+    encoder.project_s4, encoder.project_s8 = sam2().mask_decoder.conv_s0, sam2().mask_decoder.conv_s1
+    levels = [torch.randn(1, width, side, side) for width, side in ((16, 64), (32, 32), (64, 16), (128, 8))]
+    encoder.trunk.forward = lambda image: levels
+
+    outputs, _ = neck([level.permute(0, 2, 3, 1) for level in levels])
+    s16, s8, s4 = encoder(torch.zeros(1, 3, SIZE, SIZE))
+    assert_close(s16, outputs[-3])
+    assert_close(s8, sam2().mask_decoder.conv_s1(outputs[-2]))
+    assert_close(s4, sam2().mask_decoder.conv_s0(outputs[-1]))
 
 
 # Prompt encoder.
@@ -353,7 +373,7 @@ def sam2_conditioned(model, features, memory):
 
 
 def bank_of(config, memory):
-    """The same memory in our bank, the recent frames in the slots from the last: their order does not count."""
+    """The same memory in our bank, recent frames from the last slot down: their order does not count."""
     memories, pointers, cond_distance = memory
     bank = empty_bank(config)
     tokens = bank.memory_tokens.reshape(1, 7, GRID * GRID, 64)

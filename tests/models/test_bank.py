@@ -1,0 +1,475 @@
+"""The exported bank update does what a plain-Python bank, written for reading, does: on any history.
+
+The reference follows `docs` and the paper's mechanisms, in lists and loops, and shares no code with `models.bank`.
+Histories are made so that tokens are exactly equally redundant or clearly not: rounding decides nothing.
+"""
+
+import functools
+import math
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.bank import BankUpdate, MemoryBank, empty_bank
+from models.config import DENSE_BANK, BankConfig, ModelConfig, RepViTConfig
+
+Vector = list[float]
+
+WIDTH, POINTER_WIDTH = 8, 16
+OLDEST_COUNTED = 1024
+
+
+# The reference ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Token:
+    """One remembered place: what it looks like, and where it was on the feature grid."""
+
+    values: Vector
+    x: float
+    y: float
+
+
+@dataclass
+class Slot:
+    """One remembered frame."""
+
+    tokens: list[Token]
+    quality: float
+    age: int = 0
+
+
+@dataclass
+class Pointer:
+    """One remembered object pointer."""
+
+    values: Vector
+    age: int = 0
+
+
+@dataclass
+class Frame:
+    """What the memory encoder says of a frame: memory[y][x] is a vector; score is a logit."""
+
+    memory: list[list[Vector]]
+    iou: float
+    score: float
+    pointer: Vector
+    prompted: bool
+
+    @property
+    def quality(self) -> float:
+        return self.iou / (1 + math.exp(-self.score))
+
+
+class ReferenceBank:
+    """One object's memory. The first slot and the first pointer are the last prompted frame's."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.settings = config.bank
+        self.kept = config.tokens_per_frame
+        self.slots: list[Slot | None] = [None] * config.bank.slots
+        self.pointers: list[Pointer | None] = [None] * config.bank.pointers
+
+    def update(self, frame: Frame) -> None:
+        for remembered in self.slots + self.pointers:
+            if remembered:
+                remembered.age = min(remembered.age + 1, OLDEST_COUNTED)
+        tokens = average_pooled(frame.memory, self.settings.spatial_pool)
+        if frame.prompted:
+            self.slots[0] = Slot(tokens, frame.quality)
+            self.pointers[0] = Pointer(frame.pointer)
+        elif not self.settings.quality_management or frame.quality >= self.settings.quality_threshold:
+            place = self.least_valuable_slot()
+            self.slots[place] = Slot(self.least_redundant(tokens, place), frame.quality)
+            self.pointers[first_empty_or_oldest(self.pointers)] = Pointer(frame.pointer)
+
+    def least_valuable_slot(self) -> int:
+        """Never the conditioning slot; an empty one where there is one."""
+        if not self.settings.quality_management:
+            return first_empty_or_oldest(self.slots)
+        best, least = 0, math.inf
+        for place, slot in enumerate(self.slots):
+            if place == 0:
+                continue
+            if slot is None:
+                return place
+            retention = slot.quality * math.exp(-self.settings.age_discount * slot.age)
+            if retention < least:
+                best, least = place, retention
+        return best
+
+    def least_redundant(self, tokens: list[Token], place: int) -> list[Token]:
+        """What a frame keeps in that slot, the least redundant token first, the earlier one of equals."""
+        if self.kept == len(tokens):
+            return tokens
+        staying = [
+            token.values
+            for other, slot in enumerate(self.slots)
+            if slot is not None and other != place
+            for token in slot.tokens
+        ]
+
+        def redundancy(token: Token) -> float:
+            return max((cosine(token.values, other) for other in staying), default=0.0)
+
+        # Python's sort leaves equal ones in their order. The digits cut off are rounding errors.
+        return sorted(tokens, key=lambda token: round(redundancy(token), 5))[: self.kept]
+
+
+def average_pooled(memory: list[list[Vector]], side: int) -> list[Token]:
+    """The mean of each block of side x side cells, row by row, at the block's centre."""
+    tokens = []
+    for top in range(0, len(memory), side):
+        for left in range(0, len(memory), side):
+            block = [memory[y][x] for y in range(top, top + side) for x in range(left, left + side)]
+            mean = [sum(channel) / len(block) for channel in zip(*block, strict=True)]
+            tokens.append(Token(mean, left + (side - 1) / 2, top + (side - 1) / 2))
+    return tokens
+
+
+def first_empty_or_oldest(places: list) -> int:
+    """Never the first place, which is the prompt's."""
+    oldest = 1
+    for place in range(1, len(places)):
+        if places[place] is None:
+            return place
+        if places[place].age > places[oldest].age:
+            oldest = place
+    return oldest
+
+
+def cosine(a: Vector, b: Vector) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    lengths = math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+    return dot / lengths if lengths else 0.0
+
+
+# Histories -------------------------------------------------------------------------------------------------------
+
+
+def make_config(grid: int = 4, **bank: object) -> ModelConfig:
+    sizes = {"slots": 4, "pointers": 4, "tokens_per_frame": 2}
+    trunk = RepViTConfig((2, 2, 2, 2), (1, 1, 1, 1))
+    return ModelConfig("bank", 16 * grid, trunk, POINTER_WIDTH, WIDTH, bank=BankConfig(**{**sizes, **bank}))
+
+
+CONFIGS = {
+    "compressed and managed": make_config(),
+    "larger grid": make_config(grid=8, tokens_per_frame=6, slots=3, pointers=3),
+    "dense": make_config().with_bank(replace(DENSE_BANK, slots=4, pointers=4)),
+    "pooling only": make_config(tokens_per_frame=None, quality_management=False),
+    "selection only": make_config(spatial_pool=1, tokens_per_frame=5, quality_management=False),
+    "management only": make_config(spatial_pool=1, tokens_per_frame=None),
+    "no age discount": make_config(age_discount=0.0),
+    "steep age discount": make_config(age_discount=0.7),
+    "no threshold": make_config(quality_threshold=0.0),
+    "threshold that a quality meets exactly": make_config(quality_threshold=0.25),
+}
+every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+BLANK, TEXTURES = WIDTH, 3
+"""Kinds of tokens: 0 .. WIDTH - 1 are unit vectors, the same in every frame; then a zero vector; then textures, which
+no two frames share."""
+
+
+def make_frame(
+    config: ModelConfig, kinds: list[int], iou: float = 1.0, score: float = 3.0, prompted: bool = False, seed: int = 0
+) -> Frame:
+    """A frame whose pooled tokens are of these kinds, row by row. Within a pooled block, cells differ."""
+    side, blocks = config.bank.spatial_pool, config.grid // config.bank.spatial_pool
+
+    def cell(x: int, y: int) -> Vector:
+        kind = kinds[(y // side) * blocks + x // side]
+        if kind > BLANK:
+            noise = random.Random(f"{seed} {kind} {x % side} {y % side}")
+            return [noise.gauss(0, 1) for _ in range(WIDTH)]
+        # Offsets that cancel within an even block.
+        offset = 0.0 if side % 2 else (-1.0) ** (x + y) * 3
+        return [float(channel == kind) + offset for channel in range(WIDTH)]
+
+    memory = [[cell(x, y) for x in range(config.grid)] for y in range(config.grid)]
+    noise = random.Random(f"{seed} pointer")
+    return Frame(memory, iou, score, [noise.gauss(0, 1) for _ in range(POINTER_WIDTH)], prompted)
+
+
+@st.composite
+def histories(draw, config: ModelConfig, most: int = 12) -> list[Frame]:
+    """Any run of frames: prompted at first or not at all, prompted again, lost, seen again, alike, all new."""
+    frames = []
+    kinds_of_token = st.integers(0, BLANK + TEXTURES)
+    for index in range(draw(st.integers(1, most))):
+        repeat = draw(st.sampled_from(["new", "alike", "one kind"]))
+        if repeat == "one kind":
+            kinds = [draw(kinds_of_token)] * config.pooled_tokens
+        elif repeat == "new" or not frames:
+            kinds = draw(st.lists(kinds_of_token, min_size=config.pooled_tokens, max_size=config.pooled_tokens))
+        frames.append(
+            make_frame(
+                config,
+                kinds,
+                iou=draw(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])),
+                score=draw(st.sampled_from([-2.0, 0.0, 1.0, 3.0])),
+                prompted=draw(st.integers(0, 9)) < (7 if index == 0 else 1),
+                seed=index,
+            )
+        )
+    return frames
+
+
+def as_tensors(frame: Frame) -> tuple[torch.Tensor, ...]:
+    return (
+        torch.tensor(frame.memory).permute(2, 0, 1)[None],
+        torch.tensor([[frame.iou]]),
+        torch.tensor([[frame.score]]),
+        torch.tensor([frame.pointer]),
+        torch.tensor([[float(frame.prompted)]]),
+    )
+
+
+def as_bank(reference: ReferenceBank, config: ModelConfig) -> MemoryBank:
+    """The reference in the contract's tensors."""
+    tokens, places = [], []
+    for index, slot in enumerate(reference.slots):
+        count = config.pooled_tokens if index == 0 else config.tokens_per_frame
+        tokens += [t.values for t in slot.tokens] if slot else [[0.0] * WIDTH] * count
+        places += [[t.x, t.y] for t in slot.tokens] if slot else [[0.0, 0.0]] * count
+    return MemoryBank(
+        torch.tensor([tokens]),
+        torch.tensor([places]),
+        torch.tensor([[slot.quality if slot else 0.0 for slot in reference.slots]]),
+        torch.tensor([[float(slot.age) if slot else -1.0 for slot in reference.slots]]),
+        torch.tensor([[pointer.values if pointer else [0.0] * POINTER_WIDTH for pointer in reference.pointers]]),
+        torch.tensor([[float(pointer.age) if pointer else -1.0 for pointer in reference.pointers]]),
+    )
+
+
+@functools.cache
+def exported(config: ModelConfig):
+    """The bank update as every target receives it."""
+    example = (*as_tensors(make_frame(config, [0] * config.pooled_tokens)), empty_bank(config))
+    return torch.export.export(BankUpdate(config), example, strict=False).module()
+
+
+def run(update, config: ModelConfig, frames: list[Frame]) -> list[MemoryBank]:
+    """The bank after each frame."""
+    banks, bank = [], empty_bank(config)
+    for frame in frames:
+        bank = MemoryBank(*update(*as_tensors(frame), bank))
+        banks.append(bank)
+    return banks
+
+
+def assert_agree(actual: MemoryBank, expected: MemoryBank) -> None:
+    """Places and ages exactly, which are selections and slots; values to 1e-5."""
+    for name in ("memory_xy", "slot_age", "pointer_age"):
+        assert torch.equal(getattr(actual, name), getattr(expected, name)), name
+    for name in ("memory_tokens", "slot_quality", "pointers"):
+        torch.testing.assert_close(getattr(actual, name), getattr(expected, name), atol=1e-5, rtol=0)
+
+
+def any_history(examples: int):
+    return lambda test: settings(max_examples=examples, deadline=None, derandomize=True)(
+        given(data=st.data())(test)
+    )
+
+
+# What holds for any history --------------------------------------------------------------------------------------
+
+
+@every_config
+@any_history(40)
+def test_the_exported_update_agrees_with_the_reference(config, data):
+    frames = data.draw(histories(config))
+    reference = ReferenceBank(config)
+    for frame, bank in zip(frames, run(exported(config), config, frames), strict=True):
+        reference.update(frame)
+        assert_agree(bank, as_bank(reference, config))
+
+
+@every_config
+@any_history(10)
+def test_the_bank_never_grows_and_only_a_prompt_replaces_the_conditioning_memory(config, data):
+    frames = data.draw(histories(config))
+    before = empty_bank(config)
+    shapes = [tensor.shape for tensor in before]
+    for frame, bank in zip(frames, run(exported(config), config, frames), strict=True):
+        assert [tensor.shape for tensor in bank] == shapes
+        assert bank.memory_tokens.shape[1] == config.memory_tokens
+        assert ((bank.slot_age >= 0) >= (before.slot_age >= 0)).all()
+        written = [torch.isclose(age, torch.zeros(())).sum() for age in (bank.slot_age, bank.pointer_age)]
+        assert max(written) <= 1
+        pooled = config.pooled_tokens
+        if frame.prompted:
+            assert bank.slot_age[0, 0] == bank.pointer_age[0, 0] == 0
+        else:
+            assert torch.equal(bank.memory_tokens[:, :pooled], before.memory_tokens[:, :pooled])
+            assert torch.equal(bank.memory_xy[:, :pooled], before.memory_xy[:, :pooled])
+            assert torch.equal(bank.pointers[:, 0], before.pointers[:, 0])
+        before = bank
+
+
+@every_config
+@any_history(5)
+def test_several_banks_are_updated_at_once_as_one_by_one(config, data):
+    """Also in eager mode as exported: the export fixes the batch at one."""
+    pair = [data.draw(histories(config)) for _ in range(2)]
+    length = min(map(len, pair))
+    alone = [run(exported(config), config, frames[:length]) for frames in pair]
+    update, bank = BankUpdate(config), empty_bank(config, batch=2)
+    for step, frames in enumerate(zip(*(frames[:length] for frames in pair), strict=True)):
+        bank = update(*(torch.cat(tensors) for tensors in zip(*map(as_tensors, frames), strict=True)), bank)
+        expected = (torch.cat(tensors) for tensors in zip(*(banks[step] for banks in alone), strict=True))
+        assert_agree(bank, MemoryBank(*expected))
+
+
+# What each mechanism does, by example ----------------------------------------------------------------------------
+
+MANAGED = CONFIGS["compressed and managed"]
+
+
+def frames_of(config: ModelConfig, *described: dict) -> list[Frame]:
+    """Frames of fresh textures, except for what is said of each."""
+    any_texture = [BLANK + 1] * config.pooled_tokens
+    return [make_frame(config, **{"kinds": any_texture, "seed": i, **frame}) for i, frame in enumerate(described)]
+
+
+def ages(bank: MemoryBank) -> list[int]:
+    return [int(age) for age in bank.slot_age[0]]
+
+
+def seen(quality: float) -> dict:
+    """A frame of that quality: a score of zero halves the predicted IoU."""
+    return {"iou": 2 * quality, "score": 0.0}
+
+
+PROMPT, GOOD, OCCLUDED = {"prompted": True}, {}, {"score": -3.0}
+
+
+def last_bank(config: ModelConfig, *described: dict) -> MemoryBank:
+    return run(BankUpdate(config), config, frames_of(config, *described))[-1]
+
+
+def test_slots_fill_in_order_while_there_are_empty_ones():
+    assert ages(last_bank(MANAGED, PROMPT, GOOD, GOOD)) == [2, 1, 0, -1]
+
+
+def test_a_full_bank_gives_up_the_slot_of_least_quality():
+    config = make_config(age_discount=0.0)
+    assert ages(last_bank(config, PROMPT, seen(0.45), seen(0.35), seen(0.4), GOOD)) == [4, 3, 0, 1]
+
+
+def test_of_equal_qualities_the_older_slot_goes():
+    assert ages(last_bank(MANAGED, PROMPT, GOOD, GOOD, GOOD, GOOD)) == [4, 0, 2, 1]
+
+
+def test_without_age_discount_the_first_of_equal_slots_goes_however_young():
+    config = make_config(age_discount=0.0)
+    assert ages(last_bank(config, PROMPT, GOOD, GOOD, GOOD, GOOD, GOOD)) == [5, 0, 3, 2]
+
+
+def test_an_occluded_frame_is_not_written_and_the_bank_grows_older():
+    assert ages(last_bank(MANAGED, PROMPT, GOOD, OCCLUDED, OCCLUDED)) == [3, 2, -1, -1]
+
+
+def test_after_an_occlusion_the_object_is_remembered_again():
+    assert ages(last_bank(MANAGED, PROMPT, GOOD, OCCLUDED, OCCLUDED, GOOD)) == [4, 3, 0, -1]
+
+
+def test_a_frame_just_at_the_threshold_is_written():
+    config = make_config(quality_threshold=0.25)
+    assert ages(last_bank(config, PROMPT, seen(0.25), seen(0.249))) == [2, 1, -1, -1]
+
+
+def test_when_every_frame_is_below_the_threshold_the_prompt_alone_is_remembered():
+    assert ages(last_bank(MANAGED, PROMPT, *[OCCLUDED] * 6)) == [6, -1, -1, -1]
+
+
+def test_without_quality_management_every_frame_is_written_and_the_oldest_goes():
+    config = make_config(quality_management=False)
+    assert ages(last_bank(config, PROMPT, GOOD, OCCLUDED, OCCLUDED)) == [3, 2, 1, 0]
+    assert ages(last_bank(config, PROMPT, GOOD, OCCLUDED, OCCLUDED, OCCLUDED)) == [4, 0, 2, 1]
+
+
+def test_a_prompt_is_written_however_poor_its_quality():
+    assert ages(last_bank(MANAGED, {**PROMPT, "iou": 0.0})) == [0, -1, -1, -1]
+
+
+def test_a_new_prompt_replaces_the_conditioning_memory_and_nothing_else():
+    before, after = run(BankUpdate(MANAGED), MANAGED, frames_of(MANAGED, PROMPT, GOOD, GOOD, PROMPT))[-2:]
+    assert ages(after) == [0, 2, 1, -1]
+    pooled = MANAGED.pooled_tokens
+    assert torch.equal(after.memory_tokens[:, pooled:], before.memory_tokens[:, pooled:])
+    assert not torch.equal(after.memory_tokens[:, :pooled], before.memory_tokens[:, :pooled])
+
+
+def test_pointers_are_replaced_oldest_first_but_for_the_prompts():
+    bank = last_bank(make_config(pointers=3), PROMPT, GOOD, GOOD, GOOD)
+    assert bank.pointer_age.tolist() == [[3, 0, 1]]
+
+
+def test_ages_stop_at_a_number_that_fp16_holds():
+    old = last_bank(MANAGED, PROMPT, GOOD)
+    old = old._replace(slot_age=old.slot_age + 1022, pointer_age=old.pointer_age + 1022)
+    frame = as_tensors(frames_of(MANAGED, OCCLUDED)[0])
+    update = BankUpdate(MANAGED)
+    for expected in ([1024, 1023, -1, -1], [1024, 1024, -1, -1], [1024, 1024, -1, -1]):
+        old = update(*frame, old)
+        assert ages(old) == expected
+    assert old.pointer_age.tolist() == [[1024, 1024, -1, -1]]
+
+
+def places_kept(bank: MemoryBank, config: ModelConfig, slot: int) -> list[list[float]]:
+    start = config.pooled_tokens + (slot - 1) * config.tokens_per_frame
+    return bank.memory_xy[0, start : start + config.tokens_per_frame].tolist()
+
+
+def test_the_tokens_kept_are_those_that_the_bank_lacks():
+    bank = last_bank(MANAGED, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [0, 4, 1, 5]})
+    assert places_kept(bank, MANAGED, 1) == [[2.5, 0.5], [2.5, 2.5]]
+
+
+def test_equally_redundant_tokens_keep_their_order():
+    bank = last_bank(MANAGED, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [4, 5, 6, 7]})
+    assert places_kept(bank, MANAGED, 1) == [[0.5, 0.5], [2.5, 0.5]]
+
+
+def test_tokens_of_the_slot_that_is_replaced_do_not_count_as_kept():
+    config = make_config(slots=2)
+    only_in_replaced = [4, 4, 0, 0]
+    bank = last_bank(
+        config, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [4, 4, 4, 4]}, {"kinds": only_in_replaced}
+    )
+    assert places_kept(bank, config, 1) == [[0.5, 0.5], [2.5, 0.5]]
+
+
+def test_without_selection_every_pooled_token_is_kept_in_its_place():
+    config = make_config(tokens_per_frame=None)
+    bank = last_bank(config, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [3, 2, 1, 0]})
+    pooled = config.pooled_tokens
+    assert bank.memory_tokens[0, pooled : 2 * pooled].argmax(-1).tolist() == [3, 2, 1, 0]
+    assert bank.memory_xy[0, pooled : 2 * pooled].tolist() == bank.memory_xy[0, :pooled].tolist()
+
+
+def test_without_pooling_and_selection_the_memory_itself_is_stored():
+    config = CONFIGS["dense"]
+    [frame] = frames_of(config, {**PROMPT, "kinds": list(range(8)) * 2})
+    [bank] = run(BankUpdate(config), config, [frame])
+    memory = as_tensors(frame)[0]
+    assert torch.equal(bank.memory_tokens[:, : config.pooled_tokens], memory.flatten(2).transpose(1, 2))
+
+
+def test_what_lies_in_empty_slots_decides_nothing():
+    frame = as_tensors(make_frame(MANAGED, [4, 5, 6, 7]))
+    clean = empty_bank(MANAGED)
+    for kind in range(4, 8):
+        left_over = clean.memory_tokens.clone()
+        left_over[..., kind] = 1
+        bank = BankUpdate(MANAGED)(*frame, clean._replace(memory_tokens=left_over, slot_quality=clean.slot_quality + 9))
+        assert places_kept(bank, MANAGED, 1) == [[0.5, 0.5], [2.5, 0.5]]
+        assert ages(bank) == [-1, 0, -1, -1]
