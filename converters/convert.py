@@ -40,8 +40,7 @@ def convert_model(
                 weights_digest=loaded.digest,
                 trained=loaded.trained,
                 versions={
-                    package: importlib.metadata.version(package)
-                    for package in ("tinysam2", "torch", *target.packages)
+                    package: importlib.metadata.version(package) for package in ("tinysam2", "torch", *target.packages)
                 },
             )
             card.write(folder)

@@ -53,6 +53,8 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         files[spec.name] = f"{spec.name}.mlpackage"
         with atomic_path(folder / files[spec.name]) as temporary:
             package.save(str(temporary))
+            # A map for ExecuTorch's own Core ML delegate, which has no business in an app's package.
+            (temporary / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
     return files
 
 

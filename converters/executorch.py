@@ -19,8 +19,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
     # The exporter leaves position encodings and index ranges as computations; XNNPACK would do them every frame.
     # The pass works in place, on constants that a decomposed graph shares with its original: copy first.
     graphs = {
-        exported.name: constant_prop_pass(copy.deepcopy(exported.graph).run_decompositions({}))
-        for exported in programs
+        exported.name: constant_prop_pass(copy.deepcopy(exported.graph).run_decompositions({})) for exported in programs
     }
     lowered = to_edge_transform_and_lower(graphs, partitioner={name: [XnnpackPartitioner()] for name in graphs})
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:

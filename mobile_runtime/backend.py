@@ -31,11 +31,12 @@ class ProgramMemory:
 class Backend(ABC):
     """One runtime with a model's four programs loaded into it.
 
-    target: the runtime's name. config: the model's. io_dtype: of the arrays that the artifact itself takes; `run`
-    converts, and a bank of such arrays is what the phone holds.
+    target: the runtime's name. runtime: what really executes, in words. config: the model's. io_dtype: of the
+    arrays that the artifact itself takes; `run` converts, and a bank of such arrays is what the phone holds.
     """
 
     target: str
+    runtime: str
 
     def __init__(self, config: ModelConfig, io_dtype: str = "float32") -> None:
         self.config = config

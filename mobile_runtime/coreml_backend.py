@@ -34,7 +34,9 @@ class CoreMLBackend(Backend):
             ]
             check_shapes(str(path), spec, self.config.name, *shapes)
             self.interpreted[name] = program
-        self.compiled = _compile(self.paths) if platform.system() == "Darwin" else None
+        on_macos = platform.system() == "Darwin"
+        self.compiled = _compile(self.paths) if on_macos else None
+        self.runtime = "Core ML's MLModel" if on_macos else "MIL interpreter, not Apple's runtime"
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         run = self.interpreted[program].run if self.compiled is None else self.compiled[program]

@@ -21,6 +21,7 @@ class ExecuTorchBackend(Backend):
     """
 
     target = "executorch"
+    runtime = "ExecuTorch with XNNPACK, on this processor"
 
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
         super().__init__(card.config, card.io_dtype)
@@ -52,15 +53,12 @@ class ExecuTorchBackend(Backend):
         outputs = self.methods[program].execute([torch.from_numpy(value) for value in inputs.values()])
         # The method's outputs are views of memory that its next run overwrites.
         return {
-            name: value.numpy().copy()
-            for name, value in zip(self.contract[program].output_names, outputs, strict=True)
+            name: value.numpy().copy() for name, value in zip(self.contract[program].output_names, outputs, strict=True)
         }
 
     def memory(self) -> Mapping[str, ProgramMemory]:
         return {
-            name: ProgramMemory(
-                path.stat().st_size, self.arenas[path][name], "planned", *self.border_bytes(name)
-            )
+            name: ProgramMemory(path.stat().st_size, self.arenas[path][name], "planned", *self.border_bytes(name))
             for name, path in self.paths.items()
         }
 

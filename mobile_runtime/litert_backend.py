@@ -20,6 +20,7 @@ class LiteRTBackend(Backend):
     """
 
     target = "tflite"
+    runtime = "LiteRT with XNNPACK, on this processor"
 
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
         super().__init__(card.config, card.io_dtype)
@@ -57,9 +58,7 @@ class LiteRTBackend(Backend):
 
     def memory(self) -> Mapping[str, ProgramMemory]:
         return {
-            name: ProgramMemory(
-                path.stat().st_size, self.live_bytes[path][name], "estimated", *self.border_bytes(name)
-            )
+            name: ProgramMemory(path.stat().st_size, self.live_bytes[path][name], "estimated", *self.border_bytes(name))
             for name, path in self.paths.items()
         }
 

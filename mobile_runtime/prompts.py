@@ -66,7 +66,7 @@ class Prompt:
         if self.box:
             box = self.box
             text = f"box {box.x0:g},{box.y0:g},{box.x1:g},{box.y1:g}"
-            if not (0 <= box.x0 and box.x1 <= width and 0 <= box.y0 and box.y1 <= height):
+            if not (box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height):
                 raise InputError(f"{text} reaches outside {size}")
             if box.x0 >= box.x1 or box.y0 >= box.y1:
                 raise InputError(f"{text} is empty; give left,top,right,bottom with left < right and top < bottom")
@@ -83,9 +83,7 @@ class Prompt:
             raise InputError("the mask is empty; it must mark at least one pixel")
 
 
-def prompt_tensors(
-    prompt: Prompt | None, width: int, height: int, config: ModelConfig
-) -> Mapping[str, np.ndarray]:
+def prompt_tensors(prompt: Prompt | None, width: int, height: int, config: ModelConfig) -> Mapping[str, np.ndarray]:
     """The mask decoder's and memory encoder's inputs that a prompt fills; None: the frame has no prompt.
 
     width, height: the frame's, in pixels. Points are scaled to the square input, a mask to the size of the mask

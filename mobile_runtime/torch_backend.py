@@ -14,6 +14,7 @@ class TorchBackend(Backend):
     """Runs the four programs of a model in PyTorch, in fp32."""
 
     target = "torch"
+    runtime = "PyTorch, fp32"
 
     def __init__(self, model: TinySAM2) -> None:
         super().__init__(model.config)

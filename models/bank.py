@@ -17,7 +17,7 @@ from models.layers import one_hot, stable_rank
 from models.position import grid_xy
 
 _NOT_A_NEIGHBOUR = -4.0
-"""Added to a similarity with a token that does not count: below every cosine, and exact in fp16."""
+"""Stands for the similarity with a token that does not count: below every cosine, and exact in fp16."""
 
 
 class MemoryBank(NamedTuple):
@@ -35,10 +35,7 @@ def empty_bank(config: ModelConfig, batch: int = 1) -> MemoryBank:
     """The bank of an object that has not been seen."""
     ages = {"slot_age", "pointer_age"}
     return MemoryBank(
-        *(
-            torch.full((batch, *spec.shape[1:]), EMPTY_AGE if spec.name in ages else 0.0)
-            for spec in bank_spec(config)
-        )
+        *(torch.full((batch, *spec.shape[1:]), EMPTY_AGE if spec.name in ages else 0.0) for spec in bank_spec(config))
     )
 
 
@@ -109,7 +106,8 @@ class BankUpdate(nn.Module):
             return tokens, xy
         stays = (bank.slot_age >= 0).to(tokens.dtype) * (1 - F.pad(slot, (1, 0)))
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
-        redundancy = (similarity + (1 - self._by_token(stays)) * _NOT_A_NEIGHBOUR).amax(-1)
+        counts = self._by_token(stays)
+        redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
         pick = one_hot(stable_rank(-redundancy), count).transpose(1, 2)
         return pick @ tokens, pick @ xy
 

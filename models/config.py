@@ -1,5 +1,6 @@
 """What a TinySAM 2 is made of: one frozen dataclass a concern, each checked when it is made, and the presets."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 from models.errors import InputError
@@ -77,7 +78,7 @@ class BankConfig:
         kept = self.tokens_per_frame
         _require(kept is None or kept >= 1, self, "tokens_per_frame", "at least 1, or None to keep all")
         _require(0.0 <= self.quality_threshold < 1.0, self, "quality_threshold", "in [0, 1)")
-        _require(self.age_discount >= 0.0, self, "age_discount", "at least 0")
+        _require(0.0 <= self.age_discount < math.inf, self, "age_discount", "at least 0, and finite")
 
 
 DENSE_BANK = BankConfig(spatial_pool=1, tokens_per_frame=None, quality_management=False)
@@ -108,6 +109,19 @@ class ModelConfig:
     bank: BankConfig = field(default_factory=BankConfig)
 
     def __post_init__(self) -> None:
+        for name in (
+            "hidden_dim",
+            "memory_dim",
+            "memory_layers",
+            "memory_feedforward_dim",
+            "decoder_layers",
+            "decoder_heads",
+            "decoder_feedforward_dim",
+            "mask_embedding_dim",
+            "fuser_layers",
+            "fuser_expansion",
+        ):
+            _require(getattr(self, name) >= 1, self, name, "at least 1")
         _require(self.image_size >= 32 and self.image_size % 32 == 0, self, "image_size", "a multiple of 32")
         _require(
             self.hidden_dim % (2 * self.decoder_heads) == 0 and self.hidden_dim % 16 == 0,
@@ -122,8 +136,6 @@ class ModelConfig:
             "a multiple of 4 that divides hidden_dim, since a pointer is split into tokens of this width",
         )
         _require(self.mask_embedding_dim % 4 == 0, self, "mask_embedding_dim", "a multiple of 4")
-        for name in ("memory_layers", "decoder_layers", "fuser_layers", "fuser_expansion"):
-            _require(getattr(self, name) >= 1, self, name, "at least 1")
         if self.grid % self.bank.spatial_pool:
             raise ValueError(
                 f"BankConfig.spatial_pool is {self.bank.spatial_pool}; it must divide the feature grid, {self.grid}"

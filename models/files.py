@@ -75,9 +75,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         elif path.is_dir():
             raise InputError(f"cannot write {given}: it is a folder; name a file")
         elif path.exists() and (temporary.is_dir() or not path.is_file()):
-            raise InputError(
-                f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}"
-            )
+            raise InputError(f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}")
         else:
             os.replace(temporary, path)
     finally:

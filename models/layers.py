@@ -60,15 +60,26 @@ class Upsample2x(nn.Module):
         return weight.permute(1, 2, 3, 0).reshape(4 * outputs, inputs, 1, 1), bias.repeat_interleave(4)
 
 
+QUERY_BLOCK = 1024
+"""Queries that attend at once: at 1024 px a quarter of them, which quarters the largest tensor of a frame."""
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention, spelled out because the fused operator lowers worse on every target.
 
-    query: [B, heads, Q, d]; key, value: [B, heads, K, d]; mask: additive, broadcast to [B, heads, Q, K].
+    query: [B, heads, Q, d] or [B, Q, d]; key, value alike with K rows; mask: additive, broadcast over the queries.
     """
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    if mask is not None:
-        scores = scores + mask
-    return torch.softmax(scores, dim=-1) @ value
+    query, key = query * query.shape[-1] ** -0.5, key.transpose(-2, -1)
+    rows = query.shape[-2]
+    if rows <= QUERY_BLOCK:
+        return _attend(query, key, value, mask)
+    blocks = (query[..., start : start + QUERY_BLOCK, :] for start in range(0, rows, QUERY_BLOCK))
+    return torch.cat([_attend(block, key, value, mask) for block in blocks], dim=-2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    scores = query @ key
+    return torch.softmax(scores if mask is None else scores + mask, dim=-1) @ value
 
 
 def stable_rank(scores: Tensor) -> Tensor:

@@ -78,7 +78,9 @@ class MemoryAttention(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.no_memory = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
-        self.temporal_position = nn.Parameter(nn.init.trunc_normal_(torch.empty(config.bank.slots, memory_dim), std=0.02))
+        self.temporal_position = nn.Parameter(
+            nn.init.trunc_normal_(torch.empty(config.bank.slots, memory_dim), std=0.02)
+        )
         self.pointer_position = nn.Linear(dim, memory_dim)
         self.rotary = AxialRotary(dim)
         self.memory_sine = SinePosition(memory_dim, config.grid)

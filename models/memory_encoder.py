@@ -1,5 +1,7 @@
 """Memory encoder: a frame's features and its mask become one memory. Source: SAM 2 `MemoryEncoder`."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,9 +22,7 @@ class MaskDownsampler(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         widths = (1, 4, 16, 64, 256)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 3, 2, 1) for i, o in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, 2, 1) for i, o in itertools.pairwise(widths))
         self.norms = nn.ModuleList(LayerNorm2d(width) for width in widths[1:])
         self.projection = nn.Conv2d(widths[-1], channels, 1)
 
@@ -63,9 +63,7 @@ class MemoryEncoder(nn.Module):
 
     def forward(self, features: Tensor, decoded: DecodedFrame, is_prompted: Tensor, bank: MemoryBank) -> MemoryBank:
         memory = self.encode(features, decoded.mask_logits, decoded.object_score, is_prompted)
-        return self.bank_update(
-            memory, decoded.iou, decoded.object_score, decoded.object_pointer, is_prompted, bank
-        )
+        return self.bank_update(memory, decoded.iou, decoded.object_score, decoded.object_pointer, is_prompted, bank)
 
     def encode(self, features: Tensor, mask_logits: Tensor, object_score: Tensor, is_prompted: Tensor) -> Tensor:
         """The frame's memory before compression, [B, D, G, G]: SAM 2's own."""

@@ -34,7 +34,9 @@ class MemoryAttentionProgram(Program):
 
 
 class MaskDecoderProgram(Program):
-    def forward(self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor
+    ) -> tuple[Tensor, ...]:
         return tuple(self.module(conditioned, features_s8, features_s4, FramePrompt(**prompt)))
 
 

@@ -22,7 +22,7 @@ class RecordingBackend(Backend):
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend.config, backend.io_dtype.name)
-        self.target = backend.target
+        self.target, self.runtime = backend.target, backend.runtime
         self.backend = backend
         self._calls: list[Call] = []
 

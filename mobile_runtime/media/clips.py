@@ -136,6 +136,4 @@ def _open_picture(path: Path) -> Image.Image:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(
-        f"the frame {path} is damaged or not a picture; replace it with a whole .jpg or .png file"
-    )
+    return InputError(f"the frame {path} is damaged or not a picture; replace it with a whole .jpg or .png file")

@@ -37,9 +37,7 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None, allow_empty
             "save it as P (index = object id), L (0 and 255, or object ids) or 1"
         )
     if size is not None and image.size != tuple(size):
-        raise InputError(
-            f"the mask {path} is {_by(image.size)}, but the frames are {_by(size)}; both must be equal"
-        )
+        raise InputError(f"the mask {path} is {_by(image.size)}, but the frames are {_by(size)}; both must be equal")
     ids = _ids_of_grey(values, path) if image.mode == "L" else values.astype(np.uint8)
     if not allow_empty and not ids.any():
         raise InputError(f"the mask {path} is empty: every pixel is 0; mark the object's pixels with its id")
@@ -71,9 +69,7 @@ def _read_png(path: Path) -> tuple[Image.Image, np.ndarray]:
     try:
         with Image.open(path) as image:
             if image.format != "PNG":
-                raise InputError(
-                    f"the mask {path} is a {image.format} picture; save it as PNG, which loses nothing"
-                )
+                raise InputError(f"the mask {path} is a {image.format} picture; save it as PNG, which loses nothing")
             return image, np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):

@@ -60,9 +60,7 @@ def contact_sheet(
     height, width = tiles[0].shape[:2]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    sheet = np.full(
-        (rows * (height + GUTTER) - GUTTER, columns * (width + GUTTER) - GUTTER, 3), 255, np.uint8
-    )
+    sheet = np.full((rows * (height + GUTTER) - GUTTER, columns * (width + GUTTER) - GUTTER, 3), 255, np.uint8)
     for index, tile in enumerate(tiles):
         row, column = divmod(index, columns)
         top, left = row * (height + GUTTER), column * (width + GUTTER)
@@ -157,7 +155,5 @@ def _tile(frame: np.ndarray, mask: np.ndarray | None, tile_width: int) -> np.nda
     if width > tile_width:
         size = (tile_width, max(1, round(height * tile_width / width)))
         frame = np.array(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
-        mask = (
-            None if mask is None else np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-        )
+        mask = None if mask is None else np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
     return frame if mask is None else draw_overlay(frame, mask)

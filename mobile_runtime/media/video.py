@@ -57,9 +57,7 @@ def open_video(path: Path) -> Video:
     _check_whole(path, contents)
     first = next(_decode(path), None)
     if first is None:
-        raise InputError(
-            f"{path} is damaged or cut short: no frame in it can be decoded; name a whole video file"
-        )
+        raise InputError(f"{path} is damaged or cut short: no frame in it can be decoded; name a whole video file")
     return Video(
         path,
         width=first.shape[1],
@@ -83,8 +81,7 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
                 index += 1
         except av.FFmpegError as error:
             raise InputError(
-                f"frame {index} of {path} cannot be decoded: the file is damaged or cut short; "
-                "name a whole video file"
+                f"frame {index} of {path} cannot be decoded: the file is damaged or cut short; name a whole video file"
             ) from error
 
 

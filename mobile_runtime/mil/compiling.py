@@ -178,9 +178,7 @@ def _step(operation: Operation, constants: dict[str, Any], carriers: tuple[Carri
 
 
 def _named(step: Step) -> list[str]:
-    return [
-        name for _, source, _ in step.sources for name in ((source,) if isinstance(source, str) else source)
-    ]
+    return [name for _, source, _ in step.sources for name in ((source,) if isinstance(source, str) else source)]
 
 
 def _require_known_types(graph: Graph) -> None:
@@ -193,8 +191,7 @@ def _require_known_inputs(operation: Operation, kernel: Kernel) -> None:
     unknown = sorted(operation.inputs.keys() - kernel.converters.keys())
     if unknown:
         raise InputError(
-            f"{operation.type} '{operation.name}' has inputs the interpreter does not know: "
-            f"{', '.join(unknown)}."
+            f"{operation.type} '{operation.name}' has inputs the interpreter does not know: {', '.join(unknown)}."
         )
     missing = sorted(kernel.converters.keys() - kernel.optional - operation.inputs.keys())
     if missing:

@@ -90,9 +90,7 @@ def _with_computed_outputs(graph: Graph) -> list:
 def _bytes(graph: Graph, name: str) -> int:
     tensor_type = graph.types[name]
     if not tensor_type.is_static:
-        raise InputError(
-            f"The memory of '{name}' {tensor_type} is known only at run time; convert with fixed shapes."
-        )
+        raise InputError(f"The memory of '{name}' {tensor_type} is known only at run time; convert with fixed shapes.")
     return tensor_type.bytes
 
 

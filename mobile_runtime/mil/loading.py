@@ -67,9 +67,7 @@ def _quiet_coremltools() -> Iterator[ModuleType]:
             try:
                 import coremltools
             except ImportError as error:
-                raise InputError(
-                    "Reading a Core ML package needs coremltools; install tinysam2[coreml]."
-                ) from error
+                raise InputError("Reading a Core ML package needs coremltools; install tinysam2[coreml].") from error
             yield coremltools
     finally:
         for logger, level in zip(loggers, former_levels, strict=True):
@@ -89,9 +87,7 @@ def _read_specification(coremltools: ModuleType, path: Path) -> Any:
     try:
         specification = coremltools.utils.load_spec(str(path))
     except Exception as error:
-        raise InputError(
-            f"{path} holds no readable model ({_first_line(error)}); convert the model again."
-        ) from error
+        raise InputError(f"{path} holds no readable model ({_first_line(error)}); convert the model again.") from error
     kind = specification.WhichOneof("Type")
     if kind is None:
         raise InputError(f"{path} holds an empty model; convert the model again.")
@@ -128,8 +124,7 @@ def _require_known_operations(path: Path, function: str, block: Any) -> None:
     unknown = sorted(used - KERNELS.keys() - _PACKAGE_ONLY_TYPES)
     if unknown:
         raise InputError(
-            f"{path}, function '{function}', uses operations that the interpreter does not know: "
-            f"{', '.join(unknown)}."
+            f"{path}, function '{function}', uses operations that the interpreter does not know: {', '.join(unknown)}."
         )
 
 

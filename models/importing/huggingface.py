@@ -90,35 +90,27 @@ HUGGING_FACE = (
     Rule("memory_temporal_positional_encoding", "memory_attention.temporal_position", to_rows),
     Rule("temporal_positional_encoding_projection_layer.{p}", "memory_attention.pointer_position.{p}"),
     # Memory encoder
-    Rule(
-        "memory_encoder.mask_downsampler.layers.{n}.conv.{p}", "memory_encoder.mask_downsampler.convs.{n}.{p}"
-    ),
+    Rule("memory_encoder.mask_downsampler.layers.{n}.conv.{p}", "memory_encoder.mask_downsampler.convs.{n}.{p}"),
     Rule(
         "memory_encoder.mask_downsampler.layers.{n}.layer_norm.{p}",
         "memory_encoder.mask_downsampler.norms.{n}.{p}",
     ),
     Rule("memory_encoder.mask_downsampler.final_conv.{p}", "memory_encoder.mask_downsampler.projection.{p}"),
     Rule("memory_encoder.feature_projection.{p}", "memory_encoder.feature_projection.{p}"),
-    Rule(
-        "memory_encoder.memory_fuser.layers.{n}.depthwise_conv.{p}", "memory_encoder.fuser.{n}.depthwise.{p}"
-    ),
+    Rule("memory_encoder.memory_fuser.layers.{n}.depthwise_conv.{p}", "memory_encoder.fuser.{n}.depthwise.{p}"),
     Rule("memory_encoder.memory_fuser.layers.{n}.layer_norm.{p}", "memory_encoder.fuser.{n}.norm.{p}"),
     Rule(
         "memory_encoder.memory_fuser.layers.{n}.pointwise_conv1.weight",
         "memory_encoder.fuser.{n}.expand.weight",
         linear_to_conv,
     ),
-    Rule(
-        "memory_encoder.memory_fuser.layers.{n}.pointwise_conv1.bias", "memory_encoder.fuser.{n}.expand.bias"
-    ),
+    Rule("memory_encoder.memory_fuser.layers.{n}.pointwise_conv1.bias", "memory_encoder.fuser.{n}.expand.bias"),
     Rule(
         "memory_encoder.memory_fuser.layers.{n}.pointwise_conv2.weight",
         "memory_encoder.fuser.{n}.reduce.weight",
         linear_to_conv,
     ),
-    Rule(
-        "memory_encoder.memory_fuser.layers.{n}.pointwise_conv2.bias", "memory_encoder.fuser.{n}.reduce.bias"
-    ),
+    Rule("memory_encoder.memory_fuser.layers.{n}.pointwise_conv2.bias", "memory_encoder.fuser.{n}.reduce.bias"),
     Rule("memory_encoder.memory_fuser.layers.{n}.scale", "memory_encoder.fuser.{n}.scale"),
     Rule("memory_encoder.projection.{p}", "memory_encoder.projection.{p}"),
     Rule("occlusion_spatial_embedding_parameter", "memory_encoder.no_object"),

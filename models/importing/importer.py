@@ -33,7 +33,7 @@ def import_weights(source: str | Path, config: ModelConfig) -> ImportedWeights:
     """The weights of a SAM 2.1, EdgeTAM or RepViT checkpoint for a model of that config.
 
     Reads `.pt`, `.pth` and `.safetensors`; the kind is told by the keys. Tensors without a source keep the
-    values of `seeded_model(config)`.
+    values of `seeded_model(config)`, but for those of terms that the source's model does not add: they are zero.
     Raises `InputError` where the file is missing, damaged or of no known kind, or a tensor does not fit.
     """
     path = Path(source)
@@ -44,10 +44,15 @@ def import_weights(source: str | Path, config: ModelConfig) -> ImportedWeights:
         raise InputError(f"weights {path} are of no known kind; these can be imported: {known}")
     state = seeded_model(config).state_dict()
     loaded, reasons = _Import(path, config, state).apply(kind, given)
+    zeroed = {name: torch.zeros_like(state[name]) for name in kind.zeroed if name not in loaded}
     report = ImportReport(
-        path, kind.name, config.name, module_reports(state, set(loaded)), left_over_reports(given, reasons)
+        path,
+        kind.name,
+        config.name,
+        module_reports(state, loaded.keys(), zeroed.keys()),
+        left_over_reports(given, reasons),
     )
-    return ImportedWeights(state | loaded, report)
+    return ImportedWeights(state | loaded | zeroed, report)
 
 
 class _Import:
@@ -56,9 +61,7 @@ class _Import:
     def __init__(self, path: Path, config: ModelConfig, wanted: Mapping[str, Tensor]) -> None:
         self.path, self.config, self.wanted = path, config, wanted
 
-    def apply(
-        self, kind: SourceKind, given: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def apply(self, kind: SourceKind, given: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Our tensors by name, and the reason why for each source tensor that is left over."""
         loaded: dict[str, Tensor] = {}
         rows: dict[str, dict[int, Tensor]] = {}
@@ -106,26 +109,20 @@ class _Import:
                 f"{name} of shape {list(wanted.shape)} in preset {self.config.name}"
             )
         if not torch.isfinite(fitted).all():
-            raise InputError(
-                f"weights {self.path} have values in {key} that are not finite; weights must be numbers"
-            )
+            raise InputError(f"weights {self.path} have values in {key} that are not finite; weights must be numbers")
         return fitted.to(wanted.dtype).contiguous().clone()
 
     def _joined(self, name: str, rows: Mapping[int, Tensor]) -> Tensor:
         count = len(self.wanted[name])
         if sorted(rows) != list(range(count)):
-            raise InputError(
-                f"weights {self.path} have rows {sorted(rows)} of {name}; it has {count}, from 0"
-            )
+            raise InputError(f"weights {self.path} have rows {sorted(rows)} of {name}; it has {count}, from 0")
         return torch.cat([rows[i] for i in range(count)])
 
     def _check_trunk(self, loaded: Mapping[str, Tensor]) -> None:
         trunk = [name for name in self.wanted if name.startswith(TRUNK) and not name.endswith(COUNTER)]
         missing = [name for name in trunk if name not in loaded]
         if missing and len(missing) < len(trunk):
-            raise InputError(
-                f"weights {self.path} lack {missing[0]}, which preset {self.config.name}'s RepViT has"
-            )
+            raise InputError(f"weights {self.path} lack {missing[0]}, which preset {self.config.name}'s RepViT has")
 
 
 def _find(rules: tuple[Rule, ...], key: str) -> tuple[Rule | None, str | None]:

@@ -1,6 +1,6 @@
 """What an import did, as plain data: what was loaded, what was not, and what was left over and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +22,16 @@ COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class ModuleReport:
-    """One of our modules: its tensors that were loaded and those that keep their initialisation."""
+    """One of our modules: its tensors that were loaded, that keep their initialisation, and that were set to zero
+    since the source's model adds nothing there."""
 
     module: str
     loaded: tuple[str, ...]
     initialised: tuple[str, ...]
+    zeroed: tuple[str, ...]
     loaded_parameters: int
     initialised_parameters: int
+    zeroed_parameters: int
 
 
 @dataclass(frozen=True)
@@ -61,22 +64,27 @@ class ImportReport:
             if module.initialised:
                 count, parameters = len(module.initialised), module.initialised_parameters
                 rows.append((module.module, "initialised", count, parameters, f"no source in {self.kind}"))
+            if module.zeroed:
+                count, parameters = len(module.zeroed), module.zeroed_parameters
+                rows.append((module.module, "set to zero", count, parameters, f"{self.kind} adds none"))
         for group in self.left_over:
             part = _common_part(group.keys)
             rows.append((part, "left over", len(group.keys), group.parameters, group.reason))
         return rows
 
 
-def module_reports(state: Mapping[str, Tensor], loaded: set[str]) -> tuple[ModuleReport, ...]:
-    """Sorts the tensors of a whole model into modules, and into loaded ones and others."""
+def module_reports(state: Mapping[str, Tensor], loaded: Set[str], zeroed: Set[str]) -> tuple[ModuleReport, ...]:
+    """Sorts the tensors of a whole model into modules, and into loaded ones, zeroed ones and others."""
     members: dict[str, list[str]] = {module: [] for module in MODULES}
     for name in state:
         members[next(module for module in MODULES if name.startswith(f"{module}."))].append(name)
     reports = []
     for module, names in members.items():
         there = tuple(name for name in names if name in loaded)
-        kept = tuple(name for name in names if name not in loaded and not name.endswith(COUNTER))
-        reports.append(ModuleReport(module, there, kept, _count(state, there), _count(state, kept)))
+        zero = tuple(name for name in names if name in zeroed)
+        kept = tuple(name for name in names if name not in loaded | zeroed and not name.endswith(COUNTER))
+        counts = (_count(state, group) for group in (there, kept, zero))
+        reports.append(ModuleReport(module, there, kept, zero, *counts))
     return tuple(reports)
 
 

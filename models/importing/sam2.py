@@ -145,10 +145,18 @@ EDGETAM = (
     Rule("image_encoder.trunk.body.stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
     Rule("image_encoder.trunk.body.stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
     # The neck counts from the coarsest level, our laterals from the finest.
-    *(
-        Rule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}")
-        for i in range(4)
-    ),
+    *(Rule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}") for i in range(4)),
     Rule("spatial_perceiver.{rest}", None, why=_PERCEIVER),
     *_HEADS,
 )
+
+EDGETAM_ADDS_NONE = (
+    "memory_attention.pointer_position.weight",
+    "memory_attention.pointer_position.bias",
+    "memory_encoder.no_object",
+)
+"""What EdgeTAM leaves out of SAM 2.1: pointers get no position in time, absent objects no embedding in memory.
+
+Source: transformers `convert_edgetam_video_to_hf.py`, which switches off
+`enable_temporal_pos_encoding_for_object_pointers` and `enable_occlusion_spatial_embedding`.
+"""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.importing.huggingface import HUGGING_FACE
 from models.importing.rules import Rule, matches
-from models.importing.sam2 import EDGETAM, SAM2
+from models.importing.sam2 import EDGETAM, EDGETAM_ADDS_NONE, SAM2
 
 REPVIT = (
     Rule("stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
@@ -18,20 +18,22 @@ REPVIT = (
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of checkpoint: it holds a key like each of `marks`."""
+    """A kind of checkpoint: it holds a key like each of `marks`.
+
+    zeroed: tensors of ours for terms that this kind of model does not add; they are set to zero where it has none.
+    """
 
     name: str
     marks: tuple[str, ...]
     rules: tuple[Rule, ...]
+    zeroed: tuple[str, ...] = ()
 
 
 # The first kind that fits is taken: EdgeTAM's names are SAM 2.1's but for the trunk.
 KINDS = (
-    SourceKind("EdgeTAM", ("sam_mask_decoder.{rest}", "image_encoder.trunk.body.{rest}"), EDGETAM),
+    SourceKind("EdgeTAM", ("sam_mask_decoder.{rest}", "image_encoder.trunk.body.{rest}"), EDGETAM, EDGETAM_ADDS_NONE),
     SourceKind("SAM 2.1", ("sam_mask_decoder.{rest}", "sam_prompt_encoder.{rest}"), SAM2),
-    SourceKind(
-        "SAM 2.1 (Hugging Face)", ("vision_encoder.{rest}", "mask_decoder.upscale_conv1.{p}"), HUGGING_FACE
-    ),
+    SourceKind("SAM 2.1 (Hugging Face)", ("vision_encoder.{rest}", "mask_decoder.upscale_conv1.{p}"), HUGGING_FACE),
     SourceKind("RepViT (timm)", ("stem.conv1.c.weight",), REPVIT),
 )
 

@@ -1,7 +1,8 @@
 """The exported bank update does what a plain-Python bank, written for reading, does: on any history.
 
-The reference follows `docs` and the paper's mechanisms, in lists and loops, and shares no code with `models.bank`.
-Histories are made so that tokens are exactly equally redundant or clearly not: rounding decides nothing.
+The reference follows the mechanisms as the docs tell them, in lists and loops, and shares no code with
+`models.bank`. Histories are made so that tokens are exactly equally redundant or clearly not, and
+rounding decides nothing.
 """
 
 import functools
@@ -23,7 +24,7 @@ WIDTH, POINTER_WIDTH = 8, 16
 OLDEST_COUNTED = 1024
 
 
-# The reference ---------------------------------------------------------------------------------------------------
+# The reference ------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -150,7 +151,7 @@ def cosine(a: Vector, b: Vector) -> float:
     return dot / lengths if lengths else 0.0
 
 
-# Histories -------------------------------------------------------------------------------------------------------
+# Histories ----------------------------------------------------------------------------------------
 
 
 def make_config(grid: int = 4, **bank: object) -> ModelConfig:
@@ -162,6 +163,7 @@ def make_config(grid: int = 4, **bank: object) -> ModelConfig:
 CONFIGS = {
     "compressed and managed": make_config(),
     "larger grid": make_config(grid=8, tokens_per_frame=6, slots=3, pointers=3),
+    "one recent slot": make_config(slots=2, pointers=2),
     "dense": make_config().with_bank(replace(DENSE_BANK, slots=4, pointers=4)),
     "pooling only": make_config(tokens_per_frame=None, quality_management=False),
     "selection only": make_config(spatial_pool=1, tokens_per_frame=5, quality_management=False),
@@ -174,12 +176,17 @@ CONFIGS = {
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 BLANK, TEXTURES = WIDTH, 3
-"""Kinds of tokens: 0 .. WIDTH - 1 are unit vectors, the same in every frame; then a zero vector; then textures, which
-no two frames share."""
+"""Kinds of tokens: 0 .. WIDTH - 1 are unit vectors, the same in every frame; then a zero; then textures,
+which no two frames share."""
 
 
 def make_frame(
-    config: ModelConfig, kinds: list[int], iou: float = 1.0, score: float = 3.0, prompted: bool = False, seed: int = 0
+    config: ModelConfig,
+    kinds: list[int],
+    iou: float = 1.0,
+    score: float = 3.0,
+    prompted: bool = False,
+    seed: int = 0,
 ) -> Frame:
     """A frame whose pooled tokens are of these kinds, row by row. Within a pooled block, cells differ."""
     side, blocks = config.bank.spatial_pool, config.grid // config.bank.spatial_pool
@@ -200,7 +207,7 @@ def make_frame(
 
 @st.composite
 def histories(draw, config: ModelConfig, most: int = 12) -> list[Frame]:
-    """Any run of frames: prompted at first or not at all, prompted again, lost, seen again, alike, all new."""
+    """Any run of frames: prompted at first or not, prompted again, lost, seen again, alike, all new."""
     frames = []
     kinds_of_token = st.integers(0, BLANK + TEXTURES)
     for index in range(draw(st.integers(1, most))):
@@ -274,12 +281,10 @@ def assert_agree(actual: MemoryBank, expected: MemoryBank) -> None:
 
 
 def any_history(examples: int):
-    return lambda test: settings(max_examples=examples, deadline=None, derandomize=True)(
-        given(data=st.data())(test)
-    )
+    return lambda test: settings(max_examples=examples, deadline=None, derandomize=True)(given(data=st.data())(test))
 
 
-# What holds for any history --------------------------------------------------------------------------------------
+# What holds for any history -----------------------------------------------------------------------
 
 
 @every_config
@@ -326,150 +331,3 @@ def test_several_banks_are_updated_at_once_as_one_by_one(config, data):
         bank = update(*(torch.cat(tensors) for tensors in zip(*map(as_tensors, frames), strict=True)), bank)
         expected = (torch.cat(tensors) for tensors in zip(*(banks[step] for banks in alone), strict=True))
         assert_agree(bank, MemoryBank(*expected))
-
-
-# What each mechanism does, by example ----------------------------------------------------------------------------
-
-MANAGED = CONFIGS["compressed and managed"]
-
-
-def frames_of(config: ModelConfig, *described: dict) -> list[Frame]:
-    """Frames of fresh textures, except for what is said of each."""
-    any_texture = [BLANK + 1] * config.pooled_tokens
-    return [make_frame(config, **{"kinds": any_texture, "seed": i, **frame}) for i, frame in enumerate(described)]
-
-
-def ages(bank: MemoryBank) -> list[int]:
-    return [int(age) for age in bank.slot_age[0]]
-
-
-def seen(quality: float) -> dict:
-    """A frame of that quality: a score of zero halves the predicted IoU."""
-    return {"iou": 2 * quality, "score": 0.0}
-
-
-PROMPT, GOOD, OCCLUDED = {"prompted": True}, {}, {"score": -3.0}
-
-
-def last_bank(config: ModelConfig, *described: dict) -> MemoryBank:
-    return run(BankUpdate(config), config, frames_of(config, *described))[-1]
-
-
-def test_slots_fill_in_order_while_there_are_empty_ones():
-    assert ages(last_bank(MANAGED, PROMPT, GOOD, GOOD)) == [2, 1, 0, -1]
-
-
-def test_a_full_bank_gives_up_the_slot_of_least_quality():
-    config = make_config(age_discount=0.0)
-    assert ages(last_bank(config, PROMPT, seen(0.45), seen(0.35), seen(0.4), GOOD)) == [4, 3, 0, 1]
-
-
-def test_of_equal_qualities_the_older_slot_goes():
-    assert ages(last_bank(MANAGED, PROMPT, GOOD, GOOD, GOOD, GOOD)) == [4, 0, 2, 1]
-
-
-def test_without_age_discount_the_first_of_equal_slots_goes_however_young():
-    config = make_config(age_discount=0.0)
-    assert ages(last_bank(config, PROMPT, GOOD, GOOD, GOOD, GOOD, GOOD)) == [5, 0, 3, 2]
-
-
-def test_an_occluded_frame_is_not_written_and_the_bank_grows_older():
-    assert ages(last_bank(MANAGED, PROMPT, GOOD, OCCLUDED, OCCLUDED)) == [3, 2, -1, -1]
-
-
-def test_after_an_occlusion_the_object_is_remembered_again():
-    assert ages(last_bank(MANAGED, PROMPT, GOOD, OCCLUDED, OCCLUDED, GOOD)) == [4, 3, 0, -1]
-
-
-def test_a_frame_just_at_the_threshold_is_written():
-    config = make_config(quality_threshold=0.25)
-    assert ages(last_bank(config, PROMPT, seen(0.25), seen(0.249))) == [2, 1, -1, -1]
-
-
-def test_when_every_frame_is_below_the_threshold_the_prompt_alone_is_remembered():
-    assert ages(last_bank(MANAGED, PROMPT, *[OCCLUDED] * 6)) == [6, -1, -1, -1]
-
-
-def test_without_quality_management_every_frame_is_written_and_the_oldest_goes():
-    config = make_config(quality_management=False)
-    assert ages(last_bank(config, PROMPT, GOOD, OCCLUDED, OCCLUDED)) == [3, 2, 1, 0]
-    assert ages(last_bank(config, PROMPT, GOOD, OCCLUDED, OCCLUDED, OCCLUDED)) == [4, 0, 2, 1]
-
-
-def test_a_prompt_is_written_however_poor_its_quality():
-    assert ages(last_bank(MANAGED, {**PROMPT, "iou": 0.0})) == [0, -1, -1, -1]
-
-
-def test_a_new_prompt_replaces_the_conditioning_memory_and_nothing_else():
-    before, after = run(BankUpdate(MANAGED), MANAGED, frames_of(MANAGED, PROMPT, GOOD, GOOD, PROMPT))[-2:]
-    assert ages(after) == [0, 2, 1, -1]
-    pooled = MANAGED.pooled_tokens
-    assert torch.equal(after.memory_tokens[:, pooled:], before.memory_tokens[:, pooled:])
-    assert not torch.equal(after.memory_tokens[:, :pooled], before.memory_tokens[:, :pooled])
-
-
-def test_pointers_are_replaced_oldest_first_but_for_the_prompts():
-    bank = last_bank(make_config(pointers=3), PROMPT, GOOD, GOOD, GOOD)
-    assert bank.pointer_age.tolist() == [[3, 0, 1]]
-
-
-def test_ages_stop_at_a_number_that_fp16_holds():
-    old = last_bank(MANAGED, PROMPT, GOOD)
-    old = old._replace(slot_age=old.slot_age + 1022, pointer_age=old.pointer_age + 1022)
-    frame = as_tensors(frames_of(MANAGED, OCCLUDED)[0])
-    update = BankUpdate(MANAGED)
-    for expected in ([1024, 1023, -1, -1], [1024, 1024, -1, -1], [1024, 1024, -1, -1]):
-        old = update(*frame, old)
-        assert ages(old) == expected
-    assert old.pointer_age.tolist() == [[1024, 1024, -1, -1]]
-
-
-def places_kept(bank: MemoryBank, config: ModelConfig, slot: int) -> list[list[float]]:
-    start = config.pooled_tokens + (slot - 1) * config.tokens_per_frame
-    return bank.memory_xy[0, start : start + config.tokens_per_frame].tolist()
-
-
-def test_the_tokens_kept_are_those_that_the_bank_lacks():
-    bank = last_bank(MANAGED, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [0, 4, 1, 5]})
-    assert places_kept(bank, MANAGED, 1) == [[2.5, 0.5], [2.5, 2.5]]
-
-
-def test_equally_redundant_tokens_keep_their_order():
-    bank = last_bank(MANAGED, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [4, 5, 6, 7]})
-    assert places_kept(bank, MANAGED, 1) == [[0.5, 0.5], [2.5, 0.5]]
-
-
-def test_tokens_of_the_slot_that_is_replaced_do_not_count_as_kept():
-    config = make_config(slots=2)
-    only_in_replaced = [4, 4, 0, 0]
-    bank = last_bank(
-        config, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [4, 4, 4, 4]}, {"kinds": only_in_replaced}
-    )
-    assert places_kept(bank, config, 1) == [[0.5, 0.5], [2.5, 0.5]]
-
-
-def test_without_selection_every_pooled_token_is_kept_in_its_place():
-    config = make_config(tokens_per_frame=None)
-    bank = last_bank(config, {**PROMPT, "kinds": [0, 1, 2, 3]}, {"kinds": [3, 2, 1, 0]})
-    pooled = config.pooled_tokens
-    assert bank.memory_tokens[0, pooled : 2 * pooled].argmax(-1).tolist() == [3, 2, 1, 0]
-    assert bank.memory_xy[0, pooled : 2 * pooled].tolist() == bank.memory_xy[0, :pooled].tolist()
-
-
-def test_without_pooling_and_selection_the_memory_itself_is_stored():
-    config = CONFIGS["dense"]
-    [frame] = frames_of(config, {**PROMPT, "kinds": list(range(8)) * 2})
-    [bank] = run(BankUpdate(config), config, [frame])
-    memory = as_tensors(frame)[0]
-    assert torch.equal(bank.memory_tokens[:, : config.pooled_tokens], memory.flatten(2).transpose(1, 2))
-
-
-def test_what_lies_in_empty_slots_decides_nothing():
-    frame = as_tensors(make_frame(MANAGED, [4, 5, 6, 7]))
-    clean = empty_bank(MANAGED)
-    for kind in range(4, 8):
-        left_over = clean.memory_tokens.clone()
-        left_over[..., kind] = 1
-        bank = BankUpdate(MANAGED)(*frame, clean._replace(memory_tokens=left_over, slot_quality=clean.slot_quality + 9))
-        assert places_kept(bank, MANAGED, 1) == [[0.5, 0.5], [2.5, 0.5]]
-        assert ages(bank) == [-1, 0, -1, -1]

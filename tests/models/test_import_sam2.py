@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 
 from models.checkpoint import load_model, save_checkpoint, seeded_model
@@ -121,10 +122,7 @@ def memory_attention_shapes(layers):
 def memory_encoder_shapes():
     name, widths = "memory_encoder", (1, 4, 16, 64, 256)
     return joined(
-        *(
-            layer(f"{name}.mask_downsampler.encoder.{3 * i}", widths[i + 1], widths[i], 3, 3)
-            for i in range(4)
-        ),
+        *(layer(f"{name}.mask_downsampler.encoder.{3 * i}", widths[i + 1], widths[i], 3, 3) for i in range(4)),
         *(norm(f"{name}.mask_downsampler.encoder.{3 * i + 1}", widths[i + 1]) for i in range(4)),
         layer(f"{name}.mask_downsampler.encoder.12", 256, 256, 1, 1),
         layer(f"{name}.pix_feat_proj", 256, 256, 1, 1),
@@ -259,7 +257,6 @@ def original_names(hugging_face):
 @pytest.fixture(scope="module")
 def hugging_face():
     """A state dict of `Sam2VideoModel` in its default size, SAM 2.1 with Hiera tiny."""
-    transformers = pytest.importorskip("transformers")
     with torch.device("meta"):
         shapes = transformers.Sam2VideoModel(transformers.Sam2VideoConfig()).state_dict()
     torch.manual_seed(0)
@@ -338,11 +335,7 @@ def test_edgetam_fills_trunk_and_neck_as_well(tmp_path):
     imported, report = import_weights(saved({"model": state}, tmp_path / "edgetam.pt"), EDGETAM_CONFIG)
 
     assert report.kind == "EdgeTAM"
-    assert [name for module in report.modules for name in module.initialised] == [
-        "memory_attention.pointer_position.weight",
-        "memory_attention.pointer_position.bias",
-        "memory_encoder.no_object",
-    ]
+    assert [name for module in report.modules for name in module.initialised] == []
     assert {key.split(".")[0] for key in reasons(report)} == {"spatial_perceiver", "no_mem_pos_enc"}
     # The neck counts from the coarsest level, our laterals from the finest.
     for level in range(4):
@@ -351,6 +344,35 @@ def test_edgetam_fills_trunk_and_neck_as_well(tmp_path):
     key = "stages_2.blocks.3.token_mixer.conv1.c.weight"
     ours = imported[f"image_encoder.trunk.{key.replace('stages_', 'stages.')}"]
     assert torch.equal(ours, state[f"image_encoder.trunk.body.{key}"])
+
+
+def test_what_edgetam_does_not_add_is_zero_and_not_noise(tmp_path):
+    path = saved({"model": random_state(edgetam_shapes())}, tmp_path / "edgetam.pt")
+    imported, report = import_weights(path, EDGETAM_CONFIG)
+    zeroed = [name for module in report.modules for name in module.zeroed]
+    assert zeroed == [
+        "memory_attention.pointer_position.weight",
+        "memory_attention.pointer_position.bias",
+        "memory_encoder.no_object",
+    ]
+    assert not any(imported[name].any() for name in zeroed)
+    assert ("memory_attention", "set to zero", 2, 256 * 64 + 64, "EdgeTAM adds none") in report.rows()
+    assert ("memory_encoder", "set to zero", 1, 64, "EdgeTAM adds none") in report.rows()
+
+
+def test_what_a_finetuned_edgetam_does_add_is_loaded(tmp_path):
+    embedding = torch.randn(1, 64)
+    state = random_state(edgetam_shapes()) | {"no_obj_embed_spatial": embedding}
+    imported, report = import_weights(saved({"model": state}, tmp_path / "edgetam.pt"), EDGETAM_CONFIG)
+    assert torch.equal(imported["memory_encoder.no_object"], embedding)
+    assert by_module(report)["memory_encoder"].zeroed == ()
+
+
+def test_sam2_weights_that_lack_a_tensor_are_not_taken_for_edgetams(tmp_path, sam2):
+    state = {key: tensor for key, tensor in sam2[1].items() if key != "no_obj_embed_spatial"}
+    _, report = import_weights(saved({"model": state}, tmp_path / "sam2.pt"), CONFIG)
+    assert by_module(report)["memory_encoder"].initialised == ("memory_encoder.no_object",)
+    assert all(module.zeroed == () for module in report.modules)
 
 
 def test_hugging_face_weights_are_recognised_and_used_whole(tmp_path, hugging_face):
@@ -370,9 +392,7 @@ def test_hugging_face_weights_are_recognised_and_used_whole(tmp_path, hugging_fa
 
 def test_both_namings_of_sam2_give_the_same_model(tmp_path, hugging_face):
     original = original_names(hugging_face)
-    shapes = {
-        key: shape for key, shape in sam2_shapes().items() if not key.startswith("image_encoder.trunk.")
-    }
+    shapes = {key: shape for key, shape in sam2_shapes().items() if not key.startswith("image_encoder.trunk.")}
     assert {key: tuple(tensor.shape) for key, tensor in original.items()} == shapes
 
     from_original, _ = import_weights(saved(original, tmp_path / "sam2.1.pt"), CONFIG)
@@ -420,14 +440,10 @@ def test_rotary_projections_are_reordered_from_pairs_to_halves(sam2):
 def test_the_transposed_convolutions_stay_what_they_compute(sam2):
     _, state, imported, _ = sam2
     decoder = TinySAM2(CONFIG).mask_decoder
-    decoder.load_state_dict(
-        {k.removeprefix("mask_decoder."): v for k, v in imported.items() if "mask_decoder." in k}
-    )
+    decoder.load_state_dict({k.removeprefix("mask_decoder."): v for k, v in imported.items() if "mask_decoder." in k})
     for upscale, source, width in ((decoder.upscale1, 0, 256), (decoder.upscale2, 3, 64)):
         x = torch.randn(1, width, 5, 6)
-        weight, bias = (
-            state[f"sam_mask_decoder.output_upscaling.{source}.{part}"] for part in ("weight", "bias")
-        )
+        weight, bias = (state[f"sam_mask_decoder.output_upscaling.{source}.{part}"] for part in ("weight", "bias"))
         expected = torch.nn.functional.conv_transpose2d(x, weight, bias, stride=2)
         torch.testing.assert_close(upscale(x), expected, atol=1e-4, rtol=0)
 
@@ -452,9 +468,11 @@ def test_points_masks_and_times_keep_their_meaning(sam2):
 def test_the_report_accounts_for_every_tensor_of_both_sides(tmp_path):
     state = random_state(edgetam_shapes()) | {"criterion.weight": torch.zeros(3)}
     imported, report = import_weights(saved(state, tmp_path / "edgetam.pt"), EDGETAM_CONFIG)
-    named = [name for module in report.modules for name in (*module.loaded, *module.initialised)]
+    named = [name for module in report.modules for name in (*module.loaded, *module.initialised, *module.zeroed)]
     assert sorted(named) == sorted(imported)
-    parameters = sum(module.loaded_parameters + module.initialised_parameters for module in report.modules)
+    parameters = sum(
+        module.loaded_parameters + module.initialised_parameters + module.zeroed_parameters for module in report.modules
+    )
     assert parameters == sum(tensor.numel() for tensor in imported.values())
     assert reasons(report)["criterion.weight"] == "unknown name"
 

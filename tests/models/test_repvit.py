@@ -79,9 +79,7 @@ def block(name, width, squeezes, legacy):
 
 def published_shapes(variant):
     widths, depths, legacy = ARCHITECTURES[variant]
-    shapes = conv_norm("stem.conv1", widths[0] // 2, 3, 3) | conv_norm(
-        "stem.conv2", widths[0], widths[0] // 2, 3
-    )
+    shapes = conv_norm("stem.conv1", widths[0] // 2, 3, 3) | conv_norm("stem.conv2", widths[0], widths[0] // 2, 3)
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
         if stage > 0:
             name, before = f"stages.{stage}.downsample", widths[stage - 1]
@@ -198,9 +196,7 @@ def test_every_variant_is_described():
 def test_names_and_shapes_are_the_published_ones(variant):
     with torch.device("meta"):
         trunk = repvit.RepViT(REPVIT_VARIANTS[variant])
-    assert {key: tuple(tensor.shape) for key, tensor in trunk.state_dict().items()} == published_shapes(
-        variant
-    )
+    assert {key: tuple(tensor.shape) for key, tensor in trunk.state_dict().items()} == published_shapes(variant)
 
 
 @pytest.mark.parametrize("variant", ARCHITECTURES)

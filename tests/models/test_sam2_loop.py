@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
+from transformers.models.sam2_video import modeling_sam2_video as sam2_video
 
 from models.bank import empty_bank
 from models.config import DENSE_BANK, REPVIT_VARIANTS, ModelConfig
 from models.importing import import_weights
 from models.prompt_encoder import FramePrompt
 from models.tinysam2 import TinySAM2
-
-transformers = pytest.importorskip("transformers")
-sam2_video = pytest.importorskip("transformers.models.sam2_video.modeling_sam2_video")
 
 SIZE, GRID, MASK, FRAMES = 256, 16, 64, 8
 LEAST_IOU = 0.999
@@ -91,9 +90,7 @@ def ours(sam2, tmp_path_factory):
 def video(frames: int) -> list[Tensor]:
     """A disc that crosses a background that moves the other way, normalised: frames [3, S, S]."""
     noise = torch.Generator().manual_seed(1)
-    background = F.interpolate(torch.randn(1, 3, 16, 16, generator=noise), size=(SIZE, SIZE), mode="bicubic")[
-        0
-    ]
+    background = F.interpolate(torch.randn(1, 3, 16, 16, generator=noise), size=(SIZE, SIZE), mode="bicubic")[0]
     y, x = torch.meshgrid(torch.arange(SIZE) / SIZE, torch.arange(SIZE) / SIZE, indexing="ij")
     video = []
     for t in range(frames):

@@ -7,6 +7,7 @@ import functools
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
@@ -19,8 +20,6 @@ from models.memory_attention import MemoryAttention
 from models.position import halves_from_pairs
 from models.prompt_encoder import FramePrompt
 from models.tinysam2 import TinySAM2
-
-transformers = pytest.importorskip("transformers")
 
 SIZE, GRID, MASK = 256, 16, 64
 TOLERANCE = 1e-4
@@ -75,12 +74,8 @@ def sam2(memory_layers=2):
 def tinysam2(folder, memory_layers=2):
     """Ours, with the reference's weights."""
     path = folder / f"sam2-{memory_layers}.safetensors"
-    save_file(
-        {key: tensor.contiguous().clone() for key, tensor in sam2(memory_layers).state_dict().items()}, path
-    )
-    config = ModelConfig(
-        "parity", SIZE, REPVIT_VARIANTS["nano"], memory_layers=memory_layers, bank=DENSE_BANK
-    )
+    save_file({key: tensor.contiguous().clone() for key, tensor in sam2(memory_layers).state_dict().items()}, path)
+    config = ModelConfig("parity", SIZE, REPVIT_VARIANTS["nano"], memory_layers=memory_layers, bank=DENSE_BANK)
     model = TinySAM2(config).eval()
     model.load_state_dict(import_weights(path, config).state)
     return model
@@ -129,9 +124,7 @@ def frame_prompt(points=(), mask=None):
     """The contract's prompt: four points, padded, and a mask."""
     padded = torch.tensor([*points, *[(0.0, 0.0, -1)] * (4 - len(points))])
     given = torch.zeros(1, 1, MASK, MASK) if mask is None else mask
-    return FramePrompt(
-        padded[None, :, :2], padded[None, :, 2], given, torch.full((1, 1), float(mask is not None))
-    )
+    return FramePrompt(padded[None, :, :2], padded[None, :, 2], given, torch.full((1, 1), float(mask is not None)))
 
 
 def blocks():
@@ -222,9 +215,7 @@ def sam2_candidates(model, features, points, mask=None):
 def test_all_four_candidates_are_sam2s(ours, features, points, monkeypatch):
     monkeypatch.setattr(sam2().mask_decoder, "dynamic_multimask_via_stability", False)
     expected = sam2_candidates(sam2(), features, points)
-    for found, wanted in zip(
-        ours.mask_decoder.candidates(*features, frame_prompt(points)), expected, strict=True
-    ):
+    for found, wanted in zip(ours.mask_decoder.candidates(*features, frame_prompt(points)), expected, strict=True):
         assert_close(found, wanted)
 
 
@@ -232,9 +223,7 @@ def test_all_four_candidates_of_a_mask_prompt_are_sam2s(ours, features, monkeypa
     monkeypatch.setattr(sam2().mask_decoder, "dynamic_multimask_via_stability", False)
     mask, image_mask = blocks()
     expected = sam2_candidates(sam2(), features, [], image_mask)
-    for found, wanted in zip(
-        ours.mask_decoder.candidates(*features, frame_prompt(mask=mask)), expected, strict=True
-    ):
+    for found, wanted in zip(ours.mask_decoder.candidates(*features, frame_prompt(mask=mask)), expected, strict=True):
         assert_close(found, wanted)
 
 
@@ -299,9 +288,7 @@ def single_masks():
 def test_a_single_mask_gives_way_to_the_best_of_three_when_it_is_unstable(ours, kind):
     masks, ious = torch.randn(1, 4, MASK, MASK), torch.tensor([[0.4, 0.3, 0.9, 0.5]])
     masks[0, 0] = single_masks()[kind]
-    expected_mask, expected_iou = sam2().mask_decoder._dynamic_multimask_via_stability(
-        masks[:, None], ious[:, None]
-    )
+    expected_mask, expected_iou = sam2().mask_decoder._dynamic_multimask_via_stability(masks[:, None], ious[:, None])
     tokens = torch.randn(1, 4, 256)
     chosen = ours.mask_decoder.choose(
         MaskCandidates(masks, ious, tokens, torch.ones(1, 1)), frame_prompt(PROMPTS["box"])
@@ -322,18 +309,14 @@ def test_a_memory_is_sam2s(ours, features, is_prompted, object_score):
     s16, logits = features[0], 5 * torch.randn(1, 1, MASK, MASK)
     high_res = F.interpolate(logits, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
     memories = []
-    hook = sam2().memory_encoder.register_forward_hook(
-        lambda module, args, output: memories.append(output[0])
-    )
+    hook = sam2().memory_encoder.register_forward_hook(lambda module, args, output: memories.append(output[0]))
     sam2()._encode_new_memory(
         s16.flatten(2).permute(2, 0, 1), high_res, torch.full((1, 1, 1), object_score), bool(is_prompted)
     )
     hook.remove()
     # The no-object embedding is added in place, and only then does the reference round to bfloat16.
     (expected,) = memories
-    found = ours.memory_encoder.encode(
-        s16, logits, torch.full((1, 1), object_score), torch.full((1, 1), is_prompted)
-    )
+    found = ours.memory_encoder.encode(s16, logits, torch.full((1, 1), object_score), torch.full((1, 1), is_prompted))
     assert_close(found, expected)
 
 
@@ -454,8 +437,6 @@ def test_a_mistake_in_the_ages_shows(ours, features, field):
     bank = bank_of(ours.config, memory)
     ages = getattr(bank, field)
     reversed_ages = torch.where(ages >= 0, ages.amax() - ages, ages)
-    conditioned = ours.memory_attention(
-        features[0], torch.zeros(1, 1), bank._replace(**{field: reversed_ages})
-    )
+    conditioned = ours.memory_attention(features[0], torch.zeros(1, 1), bank._replace(**{field: reversed_ages}))
     difference = (conditioned - sam2_conditioned(sam2(), features[0], memory)).abs().max()
     assert difference > 100 * TOLERANCE

@@ -58,9 +58,7 @@ def slice_by_size(x: Tensor, begin: list[int], size: list[int]) -> Tensor:
 
 
 @register("gather", rounds=False)
-def gather(
-    x: Tensor, indices: Tensor, axis: int, batch_dims: int = 0, validate_indices: bool = False
-) -> Tensor:
+def gather(x: Tensor, indices: Tensor, axis: int, batch_dims: int = 0, validate_indices: bool = False) -> Tensor:
     axis %= x.ndim
     indices = _positions(indices, x.shape[axis], validate_indices)
     if batch_dims == 0:
@@ -104,9 +102,7 @@ def scatter_along_axis(
 
 
 @register("scatter_nd")
-def scatter_nd(
-    data: Tensor, indices: Tensor, updates: Tensor, mode: str, validate_indices: bool = False
-) -> Tensor:
+def scatter_nd(data: Tensor, indices: Tensor, updates: Tensor, mode: str, validate_indices: bool = False) -> Tensor:
     depth = indices.shape[-1]
     rows = data.reshape(-1, *data.shape[depth:])
     row = torch.zeros(indices.shape[:-1], dtype=torch.long)
@@ -138,9 +134,7 @@ def _positions(indices: Tensor, size: int, validate: bool) -> Tensor:
 
 
 def _coordinates(indices: Tensor, x: Tensor, validate: bool) -> tuple[Tensor, ...]:
-    return tuple(
-        _positions(part, size, validate) for part, size in zip(indices.unbind(-1), x.shape, strict=False)
-    )
+    return tuple(_positions(part, size, validate) for part, size in zip(indices.unbind(-1), x.shape, strict=False))
 
 
 def _window(

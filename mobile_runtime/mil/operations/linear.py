@@ -23,15 +23,9 @@ def einsum(values: list[Tensor], equation: str) -> Tensor:
 
 
 @register("scaled_dot_product_attention")
-def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
-) -> Tensor:
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
     # Not F.scaled_dot_product_attention: its fused kernels sum in another order than the definition.
     scores = torch.matmul(query, key.mT) / query.shape[-1] ** 0.5
     if attn_mask is not None:
-        scores = (
-            scores.masked_fill(~attn_mask, -torch.inf)
-            if attn_mask.dtype == torch.bool
-            else scores + attn_mask
-        )
+        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
     return torch.matmul(torch.softmax(scores, -1), value)

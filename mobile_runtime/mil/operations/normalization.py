@@ -19,9 +19,7 @@ def batch_norm(
 
 
 @register("instance_norm")
-def instance_norm(
-    x: Tensor, epsilon: float, gamma: Tensor | None = None, beta: Tensor | None = None
-) -> Tensor:
+def instance_norm(x: Tensor, epsilon: float, gamma: Tensor | None = None, beta: Tensor | None = None) -> Tensor:
     # One group a channel: F.instance_norm refuses a single spatial element, MIL does not.
     return F.group_norm(x, x.shape[1], gamma, beta, epsilon)
 

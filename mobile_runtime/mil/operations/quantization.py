@@ -21,9 +21,7 @@ def quantize(
 
 
 @register("dequantize")
-def dequantize(
-    input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None
-) -> Tensor:
+def dequantize(input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None) -> Tensor:
     shifted = input.float()
     if zero_point is not None:
         shifted = shifted - _along(zero_point, input, axis)
@@ -31,9 +29,7 @@ def dequantize(
 
 
 @register("constexpr_affine_dequantize")
-def constexpr_affine_dequantize(
-    quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: int
-) -> Tensor:
+def constexpr_affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: int) -> Tensor:
     return dequantize(quantized_data, scale, zero_point, axis)
 
 

@@ -38,9 +38,7 @@ def resize_bilinear(x: Tensor, target_size_height: int, target_size_width: int, 
 
 
 @register("resize")
-def resize(
-    x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: str, sampling_mode: str
-) -> Tensor:
+def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: str, sampling_mode: str) -> Tensor:
     wanted = shape[len(shape) - resized_dims :]
     sizes = [size or x.shape[x.ndim - resized_dims + index] for index, size in enumerate(wanted)]
     if interpolation_mode == "LINEAR":
@@ -66,11 +64,7 @@ def _nearest(x: Tensor, sizes: list[int]) -> Tensor:
 
 
 def _linear(x: Tensor, sizes: list[int], sampling_mode: str) -> Tensor:
-    if (
-        len(sizes) == 2
-        and sampling_mode in ("STRICT_ALIGN_CORNERS", "UNALIGN_CORNERS")
-        and x.is_floating_point()
-    ):
+    if len(sizes) == 2 and sampling_mode in ("STRICT_ALIGN_CORNERS", "UNALIGN_CORNERS") and x.is_floating_point():
         planes = x.reshape(1, -1, *x.shape[-2:])
         resized = F.interpolate(
             planes, size=sizes, mode="bilinear", align_corners=sampling_mode == "STRICT_ALIGN_CORNERS"

@@ -33,9 +33,7 @@ def cumsum(x: Tensor, axis: int, exclusive: bool, reverse: bool) -> Tensor:
         x = x.flip(axis)
     total = x.cumsum(axis)
     if exclusive:
-        total = torch.cat(
-            [torch.zeros_like(total.narrow(axis, 0, 1)), total.narrow(axis, 0, x.shape[axis] - 1)], axis
-        )
+        total = torch.cat([torch.zeros_like(total.narrow(axis, 0, 1)), total.narrow(axis, 0, x.shape[axis] - 1)], axis)
     return total.flip(axis) if reverse else total
 
 
@@ -51,9 +49,7 @@ def band_part(x: Tensor, lower: int, upper: int) -> Tensor:
 
 
 @register("one_hot", rounds=False)
-def one_hot(
-    indices: Tensor, one_hot_vector_size: int, axis: int, on_value: Tensor, off_value: Tensor
-) -> Tensor:
+def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int, on_value: Tensor, off_value: Tensor) -> Tensor:
     # Compared rather than scattered: an index outside the vector gives a row of off values.
     hot = indices.unsqueeze(-1) == torch.arange(one_hot_vector_size)
     return torch.where(hot, on_value, off_value).movedim(-1, axis)

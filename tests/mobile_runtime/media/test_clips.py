@@ -78,19 +78,13 @@ def test_other_containers_and_codecs_are_read(make_video, name, codec):
     assert clip.frame_count in (12, None)
 
 
-@pytest.mark.parametrize(
-    ("rotation", "corner"), [(0, (0, 0)), (90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))]
-)
+@pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))])
 def test_a_video_filmed_sideways_is_turned_upright(make_video, rotation, corner):
     frame = np.zeros((48, 64, 3), np.uint8)
     frame[:16, :16] = 255
     clip = open_clip(make_video(frames=[frame] * 3, rotation=rotation))
     upright = next(iter(clip))
-    assert (
-        upright.shape
-        == (clip.height, clip.width, 3)
-        == ((48, 64, 3) if rotation in (0, 180) else (64, 48, 3))
-    )
+    assert upright.shape == (clip.height, clip.width, 3) == ((48, 64, 3) if rotation in (0, 180) else (64, 48, 3))
     assert upright.flags.c_contiguous
     row, column = ((8 if side == 0 else -8) for side in corner)
     assert upright[row, column].min() > 200
@@ -174,9 +168,7 @@ def test_a_cut_file_with_its_index_in_front_is_refused_when_opened(make_video, m
     contents = path.read_bytes()
     assert contents.index(b"moov") < contents.index(b"mdat")
     path.write_bytes(contents[:-missing])
-    with pytest.raises(
-        InputError, match=r"clip\.mp4 is cut short: it declares 30 frames and holds \d+; name a whole"
-    ):
+    with pytest.raises(InputError, match=r"clip\.mp4 is cut short: it declares 30 frames and holds \d+; name a whole"):
         open_clip(path)
 
 

@@ -98,9 +98,7 @@ def test_small_grey_values_are_ids(tmp_path):
 
 def test_soft_grey_edges_are_refused(tmp_path):
     path = save(tmp_path / "m.png", np.array([[0, 90, 170, 255]], np.uint8))
-    with pytest.raises(
-        InputError, match=r"m\.png mixes 255 with 2 other grey values.*; save it with 0 and 255 only"
-    ):
+    with pytest.raises(InputError, match=r"m\.png mixes 255 with 2 other grey values.*; save it with 0 and 255 only"):
         read_mask(path)
 
 

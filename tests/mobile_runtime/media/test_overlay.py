@@ -140,9 +140,7 @@ def test_a_failure_leaves_the_former_video_whole_and_nothing_else(tmp_path, fail
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    ("frames", "reason"), [([], "no frame was written"), ([GREY, GREY[1:]], "all must be equal")]
-)
+@pytest.mark.parametrize(("frames", "reason"), [([], "no frame was written"), ([GREY, GREY[1:]], "all must be equal")])
 def test_a_video_without_frames_or_with_frames_of_two_sizes_is_an_error(tmp_path, frames, reason):
     with pytest.raises(ValueError, match=reason):
         write(tmp_path / "out.mp4", frames)

@@ -30,9 +30,7 @@ def mil_function():
             for name, array in arrays.items()
         }
         for name, array in (states or {}).items():
-            inputs[name] = mb.state_tensor_placeholder(
-                array.shape, types.numpy_type_to_builtin_type(array.dtype)
-            )
+            inputs[name] = mb.state_tensor_placeholder(array.shape, types.numpy_type_to_builtin_type(array.dtype))
         with Function(inputs, opset) as function:
             outputs = build(mb, **{name: function.inputs[name] for name in inputs})
             function.set_outputs(list(outputs) if isinstance(outputs, tuple | list) else [outputs])

@@ -53,16 +53,12 @@ CASES = {
             lambda x: torch.tensor([[0, 0, 2, 2], [-2, 127, -128, 0], [0, 0, 1, -1]]),
         ),
         (
-            lambda mb, x: mb.quantize(
-                input=x, scale=np.float32(0.5), zero_point=np.uint8(128), output_dtype="uint8"
-            ),
+            lambda mb, x: mb.quantize(input=x, scale=np.float32(0.5), zero_point=np.uint8(128), output_dtype="uint8"),
             {"x": EDGES},
             lambda x: torch.tensor([[128, 128, 130, 130], [126, 255, 0, 128], [128, 128, 129, 127]]),
         ),
         (
-            lambda mb, x: mb.quantize(
-                input=x, scale=ROW_SCALES, zero_point=ROW_ZEROS, axis=0, output_dtype="int8"
-            ),
+            lambda mb, x: mb.quantize(input=x, scale=ROW_SCALES, zero_point=ROW_ZEROS, axis=0, output_dtype="int8"),
             {"x": (3, 4)},
             lambda x: torch.round(x / t(ROW_SCALES)[:, None]) + t(ROW_ZEROS)[:, None],
         ),
@@ -110,24 +106,18 @@ CASES = {
             INT8 * ROW_SCALES[:, None],
         ),
         weight(
-            lambda mb: mb.constexpr_blockwise_shift_scale(
-                data=INT8_BLOCKS, scale=BLOCK_SCALES, offset=BLOCK_OFFSETS
-            ),
+            lambda mb: mb.constexpr_blockwise_shift_scale(data=INT8_BLOCKS, scale=BLOCK_SCALES, offset=BLOCK_OFFSETS),
             (INT8_BLOCKS - BLOCK_OFFSETS.repeat(3, 1).astype(np.float32)) * BLOCK_SCALES.repeat(3, 1),
         ),
         weight(
-            lambda mb: mb.constexpr_blockwise_shift_scale(
-                data=narrow(CODES, types.uint4), scale=BLOCK_SCALES
-            ),
+            lambda mb: mb.constexpr_blockwise_shift_scale(data=narrow(CODES, types.uint4), scale=BLOCK_SCALES),
             CODES * BLOCK_SCALES.repeat(3, 1),
         ),
     ],
     "constexpr_lut_to_dense": [
         (
             *weight(
-                lambda mb: mb.constexpr_lut_to_dense(
-                    indices=packed(CODES, 2), lut=TABLE, shape=np.uint32([2, 6])
-                ),
+                lambda mb: mb.constexpr_lut_to_dense(indices=packed(CODES, 2), lut=TABLE, shape=np.uint32([2, 6])),
                 TABLE[CODES],
             ),
             {"opset": ct.target.iOS16},
@@ -202,11 +192,7 @@ def _dense(mb, sparse):
 
 @pytest.mark.parametrize(
     ("operation_type", "case"),
-    [
-        pytest.param(name, case, id=f"{name}-{i}")
-        for name, cases in CASES.items()
-        for i, case in enumerate(cases)
-    ],
+    [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
 )
 def test_operation_computes_its_definition(operation_type, case, agree):
     build, arrays, expect, *options = case

@@ -80,9 +80,7 @@ CASES = {
         (lambda mb, x: mb.cast(x=x, dtype="int8"), {"x": SIX}, lambda x: x.to(torch.int8)),
         (lambda mb, x: mb.cast(x=x, dtype="uint16"), {"x": POSITIVE}, lambda x: x.int()),
     ],
-    "clip": [
-        (lambda mb, x: mb.clip(x=x, alpha=-0.5, beta=0.25), {"x": (3, 4)}, lambda x: x.clamp(-0.5, 0.25))
-    ],
+    "clip": [(lambda mb, x: mb.clip(x=x, alpha=-0.5, beta=0.25), {"x": (3, 4)}, lambda x: x.clamp(-0.5, 0.25))],
     "threshold": [(lambda mb, x: mb.threshold(x=x, alpha=0.2), {"x": (3, 4)}, lambda x: x.clamp(min=0.2))],
     "inverse": [
         (lambda mb, x: mb.inverse(x=x), {"x": POSITIVE}, lambda x: 1 / (x + 1e-4)),
@@ -201,11 +199,7 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("operation_type", "case"),
-    [
-        pytest.param(name, case, id=f"{name}-{i}")
-        for name, cases in CASES.items()
-        for i, case in enumerate(cases)
-    ],
+    [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
 )
 def test_operation_computes_its_definition(operation_type, case, agree):
     agree(operation_type, *case)

@@ -195,11 +195,7 @@ CASES["scatter_nd"] = [
 
 @pytest.mark.parametrize(
     ("operation_type", "case"),
-    [
-        pytest.param(name, case, id=f"{name}-{i}")
-        for name, cases in CASES.items()
-        for i, case in enumerate(cases)
-    ],
+    [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
 )
 def test_operation_computes_its_definition(operation_type, case, agree):
     agree(operation_type, *case)

@@ -70,9 +70,7 @@ class Quantized(nn.Module):
         decomposed = torch.ops.quantized_decomposed
         limits = (0.03125, 0, -128, 127, torch.int8)
         image = decomposed.dequantize_per_tensor(decomposed.quantize_per_tensor(image, *limits), *limits)
-        weight = decomposed.dequantize_per_channel(
-            self.weight, self.scales, self.zeros, 0, -127, 127, torch.int8
-        )
+        weight = decomposed.dequantize_per_channel(self.weight, self.scales, self.zeros, 0, -127, 127, torch.int8)
         return nn.functional.conv2d(image, weight, padding=1)
 
 
@@ -80,9 +78,7 @@ def convert(module, example, path, precision=ct.precision.FLOAT32, dynamic_shape
     exported = torch.export.export(module.eval(), example, strict=False, dynamic_shapes=dynamic_shapes)
     exported = exported.run_decompositions({})
     options.setdefault("minimum_deployment_target", ct.target.iOS17)
-    model = ct.convert(
-        exported, convert_to="mlprogram", skip_model_load=True, compute_precision=precision, **options
-    )
+    model = ct.convert(exported, convert_to="mlprogram", skip_model_load=True, compute_precision=precision, **options)
     model.save(str(path))
     return path
 
@@ -225,9 +221,7 @@ def test_unknown_operations_are_refused_at_load_all_by_name(tmp_path):
         return mb.add(x=mb.reverse_sequence(x=x, lengths=[1, 1]), y=noise)
 
     package = save_program(build, tmp_path / "odd.mlpackage")
-    with pytest.raises(
-        InputError, match=r"odd\.mlpackage, function 'main'.*: random_normal, reverse_sequence"
-    ):
+    with pytest.raises(InputError, match=r"odd\.mlpackage, function 'main'.*: random_normal, reverse_sequence"):
         MILProgram.load(package)
 
 
@@ -248,9 +242,7 @@ def test_a_flexible_shape_is_checked_where_it_is_fixed(tmp_path):
 
 
 def test_a_neural_network_is_refused(tmp_path):
-    program = mb.program(input_specs=[mb.TensorSpec((2,))], opset_version=ct.target.iOS14)(
-        lambda x: mb.relu(x=x)
-    )
+    program = mb.program(input_specs=[mb.TensorSpec((2,))], opset_version=ct.target.iOS14)(lambda x: mb.relu(x=x))
     model = ct.convert(program, convert_to="neuralnetwork", skip_model_load=True)
     model.save(str(tmp_path / "old.mlpackage"))
     with pytest.raises(InputError, match="type 'neuralNetwork'; convert it as an ML Program"):

@@ -33,9 +33,7 @@ def test_operations_are_listed_in_program_order_without_constants(program):
 
 
 def test_run_returns_outputs_in_order_with_the_declared_types(mil_program):
-    program = mil_program(
-        lambda mb, x: (mb.cast(x=x, dtype="fp16"), mb.greater(x=x, y=0.0), mb.shape(x=x)), {"x": X}
-    )
+    program = mil_program(lambda mb, x: (mb.cast(x=x, dtype="fp16"), mb.greater(x=x, y=0.0), mb.shape(x=x)), {"x": X})
     outputs = program.run(x=X)
     assert list(outputs) == list(program.outputs)
     assert [output.dtype for output in outputs.values()] == [np.float16, np.bool_, np.int32]
@@ -195,18 +193,14 @@ def test_memory_known_only_at_run_time_is_refused(mil_program):
 
 def test_an_operation_the_interpreter_does_not_know_is_refused_by_name(mil_program):
     def build(mb, x):
-        return mb.random_normal(shape=mb.shape(x=x)), mb.reverse_sequence(
-            x=x, lengths=[1, 2, 3], batch_axis=0
-        )
+        return mb.random_normal(shape=mb.shape(x=x)), mb.reverse_sequence(x=x, lengths=[1, 2, 3], batch_axis=0)
 
     with pytest.raises(InputError, match="does not know: random_normal, reverse_sequence"):
         mil_program(build, {"x": X})
 
 
 def test_an_operation_that_fails_is_named(mil_program):
-    program = mil_program(
-        lambda mb, x, i: mb.gather(x=x, indices=i, name="pick"), {"x": X, "i": np.zeros(1, np.int32)}
-    )
+    program = mil_program(lambda mb, x, i: mb.gather(x=x, indices=i, name="pick"), {"x": X, "i": np.zeros(1, np.int32)})
     with pytest.raises(RuntimeError, match="gather 'pick' failed: index out of range"):
         program.run(x=X, i=np.int32([7]))
 

@@ -39,9 +39,7 @@ def sliced(first, last, step, from_start, to_end):
 def test_a_slice_is_numpys(window):
     sizes, begin, end, stride, begin_mask, end_mask = window
     x = np.arange(np.prod(sizes)).reshape(sizes)
-    expected = x[
-        tuple(sliced(*bounds) for bounds in zip(begin, end, stride, begin_mask, end_mask, strict=True))
-    ]
+    expected = x[tuple(sliced(*bounds) for bounds in zip(begin, end, stride, begin_mask, end_mask, strict=True))]
     result = KERNELS["slice_by_index"].function(torch.from_numpy(x), begin, end, stride, begin_mask, end_mask)
     np.testing.assert_array_equal(result.numpy(), expected)
 
@@ -52,9 +50,7 @@ def test_an_update_changes_what_the_slice_reads_and_nothing_else(window):
     x = torch.arange(int(np.prod(sizes))).reshape(sizes)
     read = KERNELS["slice_by_index"].function(x, begin, end, stride, begin_mask, end_mask)
     written = KERNELS["slice_update"].function(x, -1 - read, begin, end, stride, begin_mask, end_mask)
-    assert torch.equal(
-        KERNELS["slice_by_index"].function(written, begin, end, stride, begin_mask, end_mask), -1 - read
-    )
+    assert torch.equal(KERNELS["slice_by_index"].function(written, begin, end, stride, begin_mask, end_mask), -1 - read)
     assert int((written < 0).sum()) == read.numel()
 
 

@@ -69,9 +69,7 @@ CASES = {
         conv(lambda x: F.conv2d(F.pad(x, (0, 1, 1, 2)), t(EVEN)), weight=EVEN, pad_type="same"),
         conv(lambda x: F.conv2d(F.pad(x, (1, 0, 2, 1)), t(EVEN)), weight=EVEN, pad_type="same_lower"),
         conv(lambda x: F.conv2d(x, t(W2), dilation=(2, 3)), dilations=[2, 3]),
-        conv(
-            lambda x: F.conv2d(x, t(W2), padding=(2, 3), dilation=(2, 3)), dilations=[2, 3], pad_type="same"
-        ),
+        conv(lambda x: F.conv2d(x, t(W2), padding=(2, 3), dilation=(2, 3)), dilations=[2, 3], pad_type="same"),
         conv(lambda x: F.conv2d(x, t(GROUPED), groups=2), weight=GROUPED, groups=2),
         conv(lambda x: F.conv1d(x, t(W1), padding=1), x=(2, 4, 9), weight=W1, pad_type="same"),
         conv(lambda x: F.conv3d(x, t(W3)), x=(1, 4, 5, 6, 7), weight=W3),
@@ -106,9 +104,7 @@ CASES = {
             output_shape=[2, 6, 14, 18],
         ),
         # 'same' gives input size times stride; of the 1 row and 2 columns too many, the odd one goes last.
-        transposed(
-            lambda x: F.conv_transpose2d(x, t(T2), stride=2)[:, :, :10, 1:13], strides=[2, 2], pad_type="same"
-        ),
+        transposed(lambda x: F.conv_transpose2d(x, t(T2), stride=2)[:, :, :10, 1:13], strides=[2, 2], pad_type="same"),
         # A kernel smaller than the stride reaches no further: what is left is zero, and the bias.
         transposed(
             lambda x: F.pad(F.conv_transpose2d(x, t(T22), stride=3), (0, 1, 0, 1)) + t(BIAS).reshape(6, 1, 1),
@@ -151,8 +147,7 @@ CASES = {
         pool(
             "avg_pool",
             lambda x: (
-                F.avg_pool2d(F.pad(x, (2, 0, 0, 1)), 3, 1)
-                / F.avg_pool2d(F.pad(torch.ones_like(x), (2, 0, 0, 1)), 3, 1)
+                F.avg_pool2d(F.pad(x, (2, 0, 0, 1)), 3, 1) / F.avg_pool2d(F.pad(torch.ones_like(x), (2, 0, 0, 1)), 3, 1)
             ),
             kernel_sizes=[3, 3],
             pad_type="custom",
@@ -277,9 +272,7 @@ CASES = {
         for size in ((8, 12), (7, 11), (3, 2))
     ],
     "upsample_bilinear": [
-        resized(
-            "upsample_bilinear", interpolated((8, 18), True), scale_factor_height=2, scale_factor_width=3
-        ),
+        resized("upsample_bilinear", interpolated((8, 18), True), scale_factor_height=2, scale_factor_width=3),
         resized(
             "upsample_bilinear",
             interpolated((8, 18), False),
@@ -351,9 +344,7 @@ CASES = {
             resized_dims=np.uint32(2),
             interpolation_mode="NEAREST_NEIGHBOR",
         ),
-        resized(
-            "resize", sampled([0.0, 1.0, 2.0, 3.0], [0.0, 2.0, 4.0]), shape=[3], resized_dims=np.uint32(1)
-        ),
+        resized("resize", sampled([0.0, 1.0, 2.0, 3.0], [0.0, 2.0, 4.0]), shape=[3], resized_dims=np.uint32(1)),
     ],
     "batch_norm": [
         (
@@ -362,9 +353,7 @@ CASES = {
             lambda x: F.batch_norm(x, t(BIAS), t(BIAS**2), eps=1e-5),
         ),
         (
-            lambda mb, x: mb.batch_norm(
-                x=x, mean=BIAS, variance=BIAS**2, gamma=BIAS, beta=-BIAS, epsilon=0.01
-            ),
+            lambda mb, x: mb.batch_norm(x=x, mean=BIAS, variance=BIAS**2, gamma=BIAS, beta=-BIAS, epsilon=0.01),
             {"x": (2, 6, 3)},
             lambda x: F.batch_norm(x, t(BIAS), t(BIAS**2), t(BIAS), t(-BIAS), eps=0.01),
         ),
@@ -424,11 +413,7 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("operation_type", "case"),
-    [
-        pytest.param(name, case, id=f"{name}-{i}")
-        for name, cases in CASES.items()
-        for i, case in enumerate(cases)
-    ],
+    [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
 )
 def test_operation_computes_its_definition(operation_type, case, agree):
     agree(operation_type, *case)

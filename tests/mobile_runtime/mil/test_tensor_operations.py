@@ -187,9 +187,7 @@ CASES = {
             pad=[0] * 4 + [1, 0, 3, 2],
             mode="reflect",
         ),
-        one(
-            "pad", lambda x: F.pad(x[None], (3, 2), mode="replicate")[0], (4, 5), pad=[3, 2], mode="replicate"
-        ),
+        one("pad", lambda x: F.pad(x[None], (3, 2), mode="replicate")[0], (4, 5), pad=[3, 2], mode="replicate"),
         # Rank 2, both dimensions: torch alone would refuse.
         one(
             "pad",
@@ -219,9 +217,7 @@ CASES = {
             lambda x: x,
         ),
         # Channels of one block: its positions in reading order, all input channels at each.
-        one(
-            "space_to_depth", lambda x: x[0].permute(1, 2, 0).reshape(1, 12, 1, 1), (1, 3, 2, 2), block_size=2
-        ),
+        one("space_to_depth", lambda x: x[0].permute(1, 2, 0).reshape(1, 12, 1, 1), (1, 3, 2, 2), block_size=2),
     ],
     "sliding_windows": [
         one(
@@ -267,9 +263,7 @@ CASES = {
         one("cumsum", lambda x: x.cumsum(0), (3, 4)),
         one("cumsum", lambda x: x.cumsum(1) - x, (3, 4), axis=1, exclusive=True),
         one("cumsum", lambda x: x.flip(1).cumsum(1).flip(1), (3, 4), axis=1, reverse=True),
-        one(
-            "cumsum", lambda x: x.flip(1).cumsum(1).flip(1) - x, (3, 4), axis=1, reverse=True, exclusive=True
-        ),
+        one("cumsum", lambda x: x.flip(1).cumsum(1).flip(1) - x, (3, 4), axis=1, reverse=True, exclusive=True),
     ],
     "band_part": [
         one("band_part", lambda x: x, (2, 4, 5)),
@@ -306,11 +300,7 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("operation_type", "case"),
-    [
-        pytest.param(name, case, id=f"{name}-{i}")
-        for name, cases in CASES.items()
-        for i, case in enumerate(cases)
-    ],
+    [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
 )
 def test_operation_computes_its_definition(operation_type, case, agree):
     agree(operation_type, *case)

@@ -1,0 +1,86 @@
+"""The nano preset, converted for real, is still the model."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobile_runtime.loading import load_artifacts
+from models.targets import TARGETS
+
+EVERY_ARTIFACT = [
+    ("artifacts", "coreml"),
+    ("artifacts", "executorch"),
+    ("artifacts", "tflite"),
+    ("other_artifacts", "coreml"),
+    ("other_artifacts", "tflite"),
+]
+
+
+def test_all_artifacts_pass_every_gate_on_the_sample_clip(tinysam2, artifacts, other_artifacts, clip):
+    for folder in (artifacts, other_artifacts):
+        result = tinysam2("validate", folder, "--clip", clip, "--json")
+
+        report = json.loads(result.stdout)
+        failed = [gate for target in report["targets"] for gate in target["gates"] if not gate["passed"]]
+        assert failed == []
+        assert result.exit_code == 0
+
+
+def test_artifacts_hold_the_weights_once_at_the_precision_asked_for(artifacts, other_artifacts, loaded):
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+
+    def size(folder, pattern):
+        return sum(file.stat().st_size for file in folder.glob(pattern))
+
+    for folder, pattern, bytes_per_parameter in (
+        (artifacts, "*.pte", 4),
+        (artifacts, "*.tflite", 4),
+        (other_artifacts, "*.tflite", 2),
+        (artifacts, "*.mlpackage/**/weight.bin", 2),
+        (other_artifacts, "*.mlpackage/**/weight.bin", 4),
+    ):
+        assert 0.9 < size(folder, pattern) / (bytes_per_parameter * parameters) < 1.2, pattern
+
+
+@pytest.mark.parametrize(("folder", "target"), EVERY_ARTIFACT)
+def test_a_card_names_the_artifact_s_own_dtypes(request, folder, target):
+    backend = load_artifacts(TARGETS[target], request.getfixturevalue(folder))
+    inputs = {
+        tensor.name: np.zeros(tensor.shape, np.float32) for spec in backend.contract.values() for tensor in spec.inputs
+    }
+
+    for program, spec in backend.contract.items():
+        outputs = backend.run(program, inputs)
+
+        assert {name: value.dtype for name, value in outputs.items()} == dict.fromkeys(
+            spec.output_names, backend.io_dtype
+        )
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_track_writes_a_mask_a_frame_at_the_clip_s_size(tinysam2, artifacts, clip, tmp_path, target):
+    result = tinysam2(
+        "track", clip, "--backend", target, "--artifacts", artifacts,
+        "--mask", clip / "masks" / "00000.png", "--output", tmp_path / "tracked",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    masks = sorted((tmp_path / "tracked").glob("*.png"))
+    frames = sorted((clip / "frames").iterdir())
+    assert [mask.stem for mask in masks] == [frame.stem for frame in frames]
+    assert {Image.open(mask).size for mask in masks} == {Image.open(frames[0]).size}
+    # The first frame's masks are the prompt itself, but for the cells of the mask's own grid.
+    prompt, first = (np.asarray(Image.open(p)) for p in (clip / "masks" / "00000.png", masks[0]))
+    assert (prompt == first).mean() > 0.98
+
+
+@pytest.mark.parametrize(
+    ("sequence", "prompt"), [("davis2016/val/blackswan", []), ("clips/04_coffee.mp4", ["--point", "640,360"])]
+)
+def test_all_artifacts_pass_every_gate_on_real_video(tinysam2, artifacts, shared_data, sequence, prompt):
+    result = tinysam2("validate", artifacts, "--clip", shared_data / sequence, *prompt, "--frames", 12, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frames"] == 12

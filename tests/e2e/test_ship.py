@@ -1,0 +1,84 @@
+"""`tinysam2 ship`: bundles of what passed, and nothing of what did not."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+
+import pytest
+
+import converters.convert
+from models.artifacts import read_card, targets_in
+from validation import gates
+
+
+@pytest.fixture
+def converted_before(monkeypatch, artifacts):
+    """Conversion hands out the session's artifacts, so that what comes after it is tested in seconds."""
+
+    def copy(loaded, precisions, folder, progress=None):
+        shutil.copytree(artifacts, folder, dirs_exist_ok=True)
+        return [read_card(folder, target) for target in targets_in(folder)]
+
+    monkeypatch.setattr(converters.convert, "convert_model", copy)
+
+
+@pytest.fixture
+def impossible_gates(monkeypatch):
+    for precision, limits in gates.PARITY_LIMITS.items():
+        monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
+
+
+def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, tmp_path):
+    result = tinysam2("ship", "--output", tmp_path / "dist")
+
+    assert result.exit_code == 0, result.output
+    for platform, targets in {"ios": {"coreml", "executorch"}, "android": {"executorch", "tflite"}}.items():
+        folder = tmp_path / "dist" / platform
+        manifest = json.loads((folder / "manifest.json").read_text())
+        files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        assert set(manifest["files"]) == files - {"manifest.json"}
+        for name, entry in manifest["files"].items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+        assert set(manifest["targets"]) == targets
+        assert manifest["parity"]["passed"] is True
+        assert json.loads((folder / "report.json").read_text())["passed"] is True
+        assert manifest["weights"]["trained"] is False
+        assert "untrained weights" in result.output
+
+
+def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impossible_gates):
+    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2)
+
+    assert result.exit_code == 1
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, converted_before, monkeypatch):
+    dist = tmp_path / "dist"
+    assert tinysam2("ship", "--output", dist, "--frames", 2).exit_code == 0
+    former = {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()}
+    for precision, limits in gates.PARITY_LIMITS.items():
+        monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
+
+    assert tinysam2("ship", "--output", dist, "--frames", 2).exit_code == 1
+    assert {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()} == former
+
+
+def test_kept_failed_bundles_say_so(tinysam2, tmp_path, converted_before, impossible_gates):
+    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--keep-failed")
+
+    assert result.exit_code == 1
+    for platform in ("ios", "android"):
+        manifest = json.loads((tmp_path / "dist" / platform / "manifest.json").read_text())
+        assert manifest["parity"]["passed"] is False
+
+
+def test_a_folder_that_is_not_a_former_bundle_is_not_replaced(tinysam2, tmp_path, converted_before):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("meow")
+
+    result = tinysam2("ship", "--output", tmp_path / "photos")
+
+    assert result.exit_code == 2
+    assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"

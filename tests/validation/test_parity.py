@@ -1,0 +1,221 @@
+"""The float model passes its own parity check, and each kind of fault is caught by a gate that names it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mobile_runtime.backend import Backend
+from models.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER, NEXT
+from validation.gates import memory_gates, parity_gates
+from validation.parity import ParityCheck
+from validation.recording import RecordingBackend
+
+Tensors = dict[str, np.ndarray]
+
+
+class FaultyBackend(Backend):
+    """The float model with something wrong in what it answers."""
+
+    target, runtime = "faulty", "a test"
+
+    def __init__(self, backend: Backend, fault: Callable[[str, Tensors, Tensors], Tensors]) -> None:
+        super().__init__(backend.config)
+        self.backend, self.fault = backend, fault
+
+    def execute(self, program, inputs):
+        return self.fault(program, inputs, self.backend.execute(program, inputs))
+
+
+@pytest.fixture
+def check(followed):
+    """Follows the float model through the clip with a backend."""
+
+    def follow(backend: Backend) -> ParityCheck:
+        check = ParityCheck(backend)
+        for frame in followed:
+            for call in frame.calls:
+                check.replay(call)
+            check.follow(frame.picture, frame.prompts, frame.tracked)
+        return check
+
+    return follow
+
+
+@pytest.fixture
+def caught(check, float_backend):
+    """The gates that a fault does not pass, at fp32's limits."""
+
+    def failing(fault: Callable[[str, Tensors, Tensors], Tensors]) -> list[tuple[str, str]]:
+        result = check(FaultyBackend(float_backend, fault))
+        gates = (
+            *parity_gates("fp32", result.programs(), result.chain()),
+            *memory_gates(float_backend.config, {}, result.chain()),
+        )
+        return [(gate.subject, gate.measure) for gate in gates if not gate.passed]
+
+    return failing
+
+
+def test_the_float_model_agrees_with_itself_to_the_last_bit(check, float_backend):
+    result = check(float_backend)
+    for program in result.programs():
+        assert program.sqnr_db == 200
+        assert {(t.cosine > 0.999999, t.max_abs_error) for t in program.tensors} == {(True, 0.0)}
+    assert [program.same_tokens for program in result.programs()] == [None, None, None, 1.0]
+    assert result.chain().iou_by_frame == (1.0, 1.0, 1.0)
+
+
+def test_every_program_is_replayed_as_often_as_the_float_model_called_it(check, float_backend):
+    calls = {program.program: program.calls for program in check(float_backend).programs()}
+    assert calls == {IMAGE_ENCODER: 3, MEMORY_ATTENTION: 6, MASK_DECODER: 6, MEMORY_ENCODER: 6}
+
+
+def test_every_output_of_the_contract_is_measured(check, float_backend):
+    for program in check(float_backend).programs():
+        measured = tuple(tensor.name for tensor in program.tensors)
+        assert measured == float_backend.contract[program.program].output_names
+
+
+def test_the_banks_tokens_and_bytes_are_one_objects(check, float_backend):
+    chain = check(float_backend).chain()
+    elements = sum(int(np.prod(t.shape)) for t in float_backend.contract[MEMORY_ENCODER].outputs)
+    assert chain.memory_tokens == 124
+    assert chain.bank_bytes == 4 * elements
+
+
+def test_what_is_right_fails_no_gate(caught):
+    assert caught(lambda program, inputs, outputs: outputs) == []
+
+
+@pytest.mark.parametrize("faulty", [IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER])
+def test_an_error_of_a_thousandth_is_caught_by_its_programs_sqnr(caught, faulty):
+    def fault(program, inputs, outputs):
+        return {n: v * np.float32(1.001) for n, v in outputs.items()} if program == faulty else outputs
+
+    failing = caught(fault)
+    assert (faulty, "SQNR dB") in failing
+    assert {subject for subject, _ in failing} <= {faulty, "clip"}
+
+
+def test_one_wrong_output_among_several_is_caught_by_its_programs_sqnr(caught):
+    def fault(program, inputs, outputs):
+        if program == MASK_DECODER:
+            outputs["object_pointer"] = outputs["object_pointer"] + np.float32(0.01)
+        return outputs
+
+    assert (MASK_DECODER, "SQNR dB") in caught(fault)
+
+
+def test_two_outputs_of_one_shape_in_each_others_place_are_caught_by_the_mask_decoders_sqnr(caught):
+    def fault(program, inputs, outputs):
+        if program == MASK_DECODER:
+            return {**outputs, "iou": outputs["object_score"], "object_score": outputs["iou"]}
+        return outputs
+
+    assert (MASK_DECODER, "SQNR dB") in caught(fault)
+
+
+def test_a_bank_that_is_not_updated_is_caught_by_the_memory_encoder_and_by_the_clip(caught):
+    def fault(program, inputs, outputs):
+        return {n: inputs[n.removeprefix(NEXT)] for n in outputs} if program == MEMORY_ENCODER else outputs
+
+    failing = caught(fault)
+    assert (MEMORY_ENCODER, "SQNR dB") in failing
+    assert (MEMORY_ENCODER, "same tokens") in failing
+    assert ("clip", "least mask IoU") in failing
+
+
+def test_a_bank_that_is_not_looked_at_is_caught_by_memory_attention_and_by_the_clip(caught):
+    def fault(program, inputs, outputs):
+        return {"conditioned": inputs["features"]} if program == MEMORY_ATTENTION else outputs
+
+    failing = caught(fault)
+    assert (MEMORY_ATTENTION, "SQNR dB") in failing
+    assert ("clip", "least mask IoU") in failing
+
+
+def test_other_tokens_kept_are_caught_by_the_same_tokens_gate(caught, float_backend):
+    """Their values are not compared, since a rounding error may swap two equals."""
+    pooled, kept = float_backend.config.pooled_tokens, float_backend.config.tokens_per_frame
+
+    def fault(program, inputs, outputs):
+        if program == MEMORY_ENCODER and not inputs["is_prompted"].item():
+            outputs = {name: value.copy() for name, value in outputs.items()}
+            slot = np.flatnonzero(outputs[NEXT + "slot_age"][0, 1:] == 0).item()
+            written = slice(pooled + slot * kept, pooled + (slot + 1) * kept)
+            outputs[NEXT + "memory_xy"][:, written] += 1
+            outputs[NEXT + "memory_tokens"][:, written] *= -1
+        return outputs
+
+    failing = caught(fault)
+    assert (MEMORY_ENCODER, "same tokens") in failing
+    assert (MEMORY_ENCODER, "SQNR dB") not in failing
+
+
+def test_right_places_with_wrong_values_are_caught_by_the_memory_encoders_sqnr(caught):
+    def fault(program, inputs, outputs):
+        if program == MEMORY_ENCODER:
+            outputs[NEXT + "memory_tokens"] = outputs[NEXT + "memory_tokens"] * np.float32(1.01)
+        return outputs
+
+    failing = caught(fault)
+    assert (MEMORY_ENCODER, "SQNR dB") in failing
+    assert (MEMORY_ENCODER, "same tokens") not in failing
+
+
+def test_outputs_that_the_next_call_overwrites_are_caught_by_the_clip_alone(caught):
+    """Every call is right when it is made; but the second object's bank has become the first one's."""
+    buffers: Tensors = {}
+
+    def fault(program, inputs, outputs):
+        for name, value in outputs.items():
+            buffers.setdefault(name, np.empty_like(value))[...] = value
+        return {name: buffers[name] for name in outputs}
+
+    failing = caught(fault)
+    assert failing
+    assert {subject for subject, _ in failing} == {"clip"}
+
+
+def test_a_state_that_a_program_keeps_between_its_calls_is_caught(caught):
+    """A program that is to be pure answers with the last call's pointer."""
+    former: list[np.ndarray] = []
+
+    def fault(program, inputs, outputs):
+        if program == MASK_DECODER:
+            former.append(outputs["object_pointer"])
+            return {**outputs, "object_pointer": former[-2] if len(former) > 1 else former[-1]}
+        return outputs
+
+    assert (MASK_DECODER, "SQNR dB") in caught(fault)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_value_that_is_not_finite_is_caught_and_the_measures_stay_numbers(check, float_backend, value):
+    def fault(program, inputs, outputs):
+        if program == MASK_DECODER:
+            outputs["mask_logits"] = outputs["mask_logits"].copy()
+            outputs["mask_logits"][0, 0, 3, 3] = value
+        return outputs
+
+    result = check(FaultyBackend(float_backend, fault))
+    [decoder] = [program for program in result.programs() if program.program == MASK_DECODER]
+    assert decoder.sqnr_db == -200
+    for program in result.programs():
+        for tensor in program.tensors:
+            assert np.isfinite([tensor.sqnr_db, tensor.cosine, tensor.max_abs_error]).all()
+
+
+def test_a_recording_holds_each_call_once_and_answers_as_the_backend(float_backend, followed):
+    recorder = RecordingBackend(float_backend)
+    call = followed[0].calls[-1]
+    answered = recorder.run(call.program, call.inputs)
+    [recorded] = recorder.take()
+    assert recorded.program == MEMORY_ENCODER
+    assert tuple(recorded.inputs) == recorder.contract[MEMORY_ENCODER].input_names
+    assert recorder.take() == []
+    for name, value in call.outputs.items():
+        assert np.array_equal(answered[name], value)
+        assert np.array_equal(recorded.outputs[name], value)

@@ -1,0 +1,16 @@
+"""The subcommands, as data: name -> the module whose `command` it is.
+
+These modules are imported for `--help`, so they hold options and cheap checks; numpy, torch and the
+toolchains are imported within the command itself.
+"""
+
+COMMANDS = {
+    "convert": "tinysam2.commands.convert",
+    "track": "tinysam2.commands.track",
+    "validate": "tinysam2.commands.validate",
+    "ship": "tinysam2.commands.ship",
+    "sample-clip": "tinysam2.commands.sample_clip",
+    "presets": "tinysam2.commands.presets",
+    "profile": "tinysam2.commands.profile",
+    "import-weights": "tinysam2.commands.import_weights",
+}

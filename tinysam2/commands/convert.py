@@ -1,0 +1,82 @@
+"""`tinysam2 convert`: weights to one target's artifacts."""
+
+import json
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from models.config import ModelConfig
+from models.targets import Target, checked_precision, target
+from tinysam2.commands.options import (
+    FILE_OR_FOLDER,
+    Named,
+    checkpoint_option,
+    json_option,
+    precision_option,
+    preset_option,
+)
+
+
+@click.command(short_help="Convert the model for one target.")
+@click.argument("target", type=Named(target), metavar="TARGET")
+@preset_option()
+@checkpoint_option
+@precision_option
+@click.option(
+    "--output",
+    type=FILE_OR_FOLDER,
+    default="artifacts",
+    metavar="DIR",
+    show_default=True,
+    help="Folder for the artifacts; several targets may share one.",
+)
+@json_option
+def command(
+    target: Target,
+    preset: ModelConfig,
+    checkpoint: Path | None,
+    precision: str | None,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Convert the model's four programs for TARGET: coreml, executorch or tflite.
+
+    Writes the artifacts and a card, TARGET.json, that says what they were made from and with.
+
+    \b
+    Example:
+      tinysam2 convert executorch --preset nano --output artifacts
+      tinysam2 convert coreml --precision fp32 --output artifacts
+    """
+    precision = checked_precision(target, precision)
+    target.require_installed()
+
+    from models.artifacts import card_path
+    from tinysam2.console import print_table, shown_steps
+    from tinysam2.destinations import bytes_in, check_shared_folder, put_artifacts
+
+    check_shared_folder(output, card_path(output, target.name).name)
+    started = time.perf_counter()
+    with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
+        steps.begin("loading the model and the toolchain")
+        from converters.convert import convert_model
+        from models.checkpoint import load_model
+
+        loaded = load_model(preset, checkpoint)
+        [card] = convert_model(loaded, {target.name: precision}, Path(name), steps.begin)
+        put_artifacts(Path(name), output, card_path(output, target.name))
+    seconds = time.perf_counter() - started
+
+    if as_json:
+        summary = {**asdict(card), "folder": str(output), "seconds": round(seconds, 1)}
+        click.echo(json.dumps(summary, indent=2))
+        return
+    files = dict.fromkeys(card.files.values())
+    sizes = {file: bytes_in(output / file) for file in files}
+    rows = [(str(output / file), f"{size:,}") for file, size in sizes.items()]
+    print_table(("file", "bytes"), [*rows, ("total", f"{sum(sizes.values()):,}")])
+    trained = "" if card.trained else "; untrained weights"
+    click.echo(f"{target.title} {precision}, preset {preset.name}, in {seconds:.1f} seconds{trained}")

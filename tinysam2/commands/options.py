@@ -1,0 +1,114 @@
+"""Options that several commands share, checked as they are parsed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from models.config import PRESETS, preset
+from models.errors import InputError
+from models.targets import TARGETS
+
+DEFAULT_PRESET = "nano"
+
+PRECISIONS = tuple(dict.fromkeys(name for target in TARGETS.values() for name in target.precisions))
+
+FILE_OR_FOLDER = click.Path(path_type=Path)
+
+
+class Named(click.ParamType):
+    """An entry of a registry, given by its name; the registry says in its own words what it has not got."""
+
+    name = "name"
+
+    def __init__(self, lookup: Callable[[str], object]) -> None:
+        self.lookup = lookup
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> object:
+        return self.lookup(value) if isinstance(value, str) else value
+
+
+class Coordinates(click.ParamType):
+    """Numbers with commas between them, as a tuple of floats.
+
+    counts: how many there may be; a third is a label, 0 or 1. wanted: what is said where they are not that.
+    """
+
+    name = "coordinates"
+
+    def __init__(self, counts: tuple[int, ...], wanted: str) -> None:
+        self.counts, self.wanted = counts, wanted
+
+    def convert(self, value: str, parameter: click.Parameter, context: click.Context | None) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) not in self.counts or (len(numbers) == 3 and numbers[2] not in (0, 1)):
+            raise InputError(f"{parameter.opts[0]} '{value}' is not {self.wanted}")
+        return numbers
+
+
+def choices(names) -> str:
+    """Names as a help text shows them: [a|b|c]."""
+    return f"[{'|'.join(names)}]"
+
+
+def preset_option(default: str | None = DEFAULT_PRESET):
+    """`--preset NAME`, as a `ModelConfig`; None: no default, so that an explicit one can be told."""
+    return click.option(
+        "--preset",
+        type=Named(preset),
+        default=default,
+        metavar=choices(PRESETS),
+        show_default=True if default else DEFAULT_PRESET,
+        help="The model's size.",
+    )
+
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=FILE_OR_FOLDER,
+    metavar="FILE",
+    help="Weights as .safetensors; without it, those shipped with the preset, else seeded ones.",
+)
+
+precision_option = click.option(
+    "--precision",
+    metavar=choices(PRECISIONS),
+    help="Of the artifact; each target has its own default and not every target has each.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+frames_option = click.option(
+    "--frames", type=click.IntRange(min=1), metavar="N", help="Take only the first N frames of the clip."
+)
+
+point_option = click.option(
+    "--point",
+    "points",
+    type=Coordinates((2, 3), "x,y in pixels, or x,y,1 on the object and x,y,0 beside it, as in 120,80"),
+    multiple=True,
+    metavar="X,Y[,0|1]",
+    help="A click on the object (1, the default) or beside it (0), in pixels of the first frame; up to four.",
+)
+
+box_option = click.option(
+    "--box",
+    type=Coordinates((4,), "left,top,right,bottom in pixels, as in 40,30,200,160"),
+    metavar="X0,Y0,X1,Y1",
+    help="A box around the object, in pixels of the first frame; counts as two points.",
+)
+
+mask_option = click.option(
+    "--mask",
+    type=FILE_OR_FOLDER,
+    metavar="PNG",
+    help="A mask of the first frame instead; each object id in it is tracked.",
+)
+
+
+def prompt_options(command: Callable) -> Callable:
+    """`--point`, `--box` and `--mask`, as `points`, `box` and `mask`."""
+    return point_option(box_option(mask_option(command)))

@@ -1,0 +1,92 @@
+"""A clip and prompts to masks and an overlay video, one frame at a time."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobile_runtime.backend import Backend
+from mobile_runtime.media.clips import Clip
+from mobile_runtime.media.masks import write_mask
+from mobile_runtime.media.overlay import VideoWriter, draw_overlay
+from mobile_runtime.prompts import Prompt
+from mobile_runtime.threads import one_thread
+from mobile_runtime.tracker import Tracker
+from models.errors import InputError
+from models.files import atomic_path, check_output_file, check_output_folder
+from tinysam2.console import Steps
+
+OVERLAY = "overlay.mp4"
+VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"}
+
+
+@dataclass(frozen=True)
+class TrackedClip:
+    """What tracking a clip came to.
+
+    milliseconds_per_frame: all programs and objects, without reading and writing; the mean over all frames
+    but the first, which warms up. bank_bytes: of all objects, in the backend's own dtype.
+    """
+
+    frames: int
+    objects: int
+    milliseconds_per_frame: float
+    bank_bytes: int
+
+
+def check_tracking_output(output: Path) -> None:
+    """Raises InputError where `output` can be neither an .mp4 file nor a folder that may be replaced."""
+    if is_video(output):
+        check_output_file(output)
+    elif output.suffix.lower() in VIDEO_SUFFIXES:
+        raise InputError(f"the output {output} is a {output.suffix} file; name an .mp4 file or a folder")
+    else:
+        check_output_folder(output, former_output=OVERLAY)
+
+
+def is_video(output: Path) -> bool:
+    """Whether the output is the overlay video alone."""
+    return output.suffix.lower() == ".mp4"
+
+
+def track_clip(backend: Backend, clip: Clip, prompts: Mapping[int, Prompt], output: Path, steps: Steps) -> TrackedClip:
+    """Tracks what is prompted on a clip's first frame, in constant memory, and writes results to `output`.
+
+    An .mp4 file gets the overlay video; a folder gets it too, beside an index PNG mask a frame. Either
+    appears whole or not at all. Raises InputError at a frame that cannot be read.
+    """
+    tracker, frames, first_seconds, seconds = Tracker(backend), 0, 0.0, 0.0
+    with one_thread(), _results(output, clip.frames_per_second) as write:
+        for frame in steps.counted(clip, f"tracking {clip.name}", clip.frame_count):
+            started = time.perf_counter()
+            tracked = tracker.track(frame, {} if frames else prompts)
+            elapsed = time.perf_counter() - started
+            if frames:
+                seconds += elapsed
+            else:
+                first_seconds = elapsed
+            write(frames, frame, tracked.ids)
+            frames += 1
+    per_frame = seconds / (frames - 1) if frames > 1 else first_seconds
+    return TrackedClip(frames, len(prompts), round(1000 * per_frame, 2), tracker.bank_bytes)
+
+
+@contextmanager
+def _results(output: Path, frames_per_second: float) -> Iterator[Callable[[int, np.ndarray, np.ndarray], None]]:
+    """A function that takes each frame's index, picture and object ids, and writes what is wanted of them."""
+    with ExitStack() as stack:
+        folder = None
+        if not is_video(output):
+            folder = stack.enter_context(atomic_path(output))
+            folder.mkdir()
+        video = stack.enter_context(VideoWriter(folder / OVERLAY if folder else output, frames_per_second))
+
+        def write(index: int, frame: np.ndarray, ids: np.ndarray) -> None:
+            video.write(draw_overlay(frame, ids))
+            if folder:
+                write_mask(folder / f"{index:05d}.png", ids)
+
+        yield write
