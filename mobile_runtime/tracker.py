@@ -20,7 +20,7 @@ from models.contract import (
 )
 from models.errors import InputError
 
-Bank = dict[str, np.ndarray]
+Tensors = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class TrackedObject:
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """All objects on one frame, by their ids."""
+    """All objects on one frame, by their ids. Their masks may overlap; `ids` says whose each pixel is."""
 
     objects: Mapping[int, TrackedObject]
     width: int
@@ -67,7 +67,7 @@ class Tracker:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.banks: dict[int, Bank] = {}
+        self.banks: dict[int, Tensors] = {}
 
     def track(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None) -> TrackedFrame:
         """The objects on the next frame: uint8 RGB [H, W, 3]; prompts: by object id (1..255), for this frame.
@@ -75,33 +75,51 @@ class Tracker:
         Raises InputError where a prompt does not fit the frame, or nothing was ever prompted.
         """
         prompts = prompts or {}
-        height, width = frame.shape[:2]
+        self._check(frame, prompts)
+        if not prompts and not self.banks:
+            raise InputError("there is nothing to track; prompt an object on this frame or an earlier one")
+        encoded = self._encode(frame)
+        objects, banks = {}, {}
+        for object_id in sorted({*self.banks, *prompts}):
+            bank = self.banks.get(object_id) or empty_bank(self.backend)
+            tensors = self._decode(frame, encoded, prompts.get(object_id), bank)
+            objects[object_id] = _tracked(tensors, frame)
+            following = self.backend.run(MEMORY_ENCODER, tensors)
+            banks[object_id] = {name.removeprefix(NEXT): value for name, value in following.items()}
+        # All at once, so that a program that fails leaves every object where it was.
+        self.banks = banks
+        return TrackedFrame(objects, *_size(frame))
+
+    def segment(self, image: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
+        """The prompted objects on one image alone, uint8 RGB [H, W, 3]: nothing is recalled or remembered.
+
+        Raises InputError where a prompt does not fit the image, or there is none.
+        """
+        self._check(image, prompts)
+        if not prompts:
+            raise InputError("there is nothing to segment; prompt an object on the image")
+        encoded, bank = self._encode(image), empty_bank(self.backend)
+        objects = {
+            object_id: _tracked(self._decode(image, encoded, prompt, bank), image)
+            for object_id, prompt in sorted(prompts.items())
+        }
+        return TrackedFrame(objects, *_size(image))
+
+    def _check(self, frame: np.ndarray, prompts: Mapping[int, Prompt]) -> None:
         for object_id, prompt in prompts.items():
             if not 1 <= object_id <= 255:
                 raise InputError(f"object id {object_id} cannot be kept in a mask; ids are 1 to 255")
-            prompt.check(width, height)
-        if not prompts and not self.banks:
-            raise InputError("there is nothing to track; prompt an object on this frame or an earlier one")
+            prompt.check(*_size(frame))
 
-        encoded = self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config)})
-        objects = {}
-        for object_id in sorted({*self.banks, *prompts}):
-            bank = self.banks.get(object_id) or empty_bank(self.backend)
-            tensors = {
-                **encoded,
-                **bank,
-                **prompt_tensors(prompts.get(object_id), width, height, self.backend.config),
-            }
-            tensors |= self.backend.run(MEMORY_ATTENTION, tensors)
-            tensors |= self.backend.run(MASK_DECODER, tensors)
-            following = self.backend.run(MEMORY_ENCODER, tensors)
-            self.banks[object_id] = {name.removeprefix(NEXT): value for name, value in following.items()}
-            objects[object_id] = TrackedObject(
-                _at_size(tensors["mask_logits"], width, height),
-                float(tensors["iou"].item()),
-                float(tensors["object_score"].item()),
-            )
-        return TrackedFrame(objects, width, height)
+    def _encode(self, frame: np.ndarray) -> Tensors:
+        """The image's features, which all objects share."""
+        return self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config)})
+
+    def _decode(self, frame: np.ndarray, encoded: Tensors, prompt: Prompt | None, bank: Tensors) -> Tensors:
+        """All tensors of one object's frame up to its answer: what the memory encoder takes."""
+        tensors = {**encoded, **bank, **prompt_tensors(prompt, *_size(frame), self.backend.config)}
+        tensors |= self.backend.run(MEMORY_ATTENTION, tensors)
+        return tensors | self.backend.run(MASK_DECODER, tensors)
 
     def remove(self, object_id: int) -> None:
         """Forgets an object and frees its bank; `KeyError` where there is none of that id."""
@@ -120,13 +138,26 @@ def image_tensor(frame: np.ndarray, config: ModelConfig) -> np.ndarray:
     return np.ascontiguousarray(resized.transpose(2, 0, 1)[None])
 
 
-def empty_bank(backend: Backend) -> Bank:
+def empty_bank(backend: Backend) -> Tensors:
     """The bank of an object that was not seen yet."""
     ages = ("slot_age", "pointer_age")
     return {
         spec.name: np.full(spec.shape, EMPTY_AGE if spec.name in ages else 0, backend.io_dtype)
         for spec in bank_spec(backend.config)
     }
+
+
+def _tracked(tensors: Tensors, frame: np.ndarray) -> TrackedObject:
+    return TrackedObject(
+        _at_size(tensors["mask_logits"], *_size(frame)),
+        float(tensors["iou"].item()),
+        float(tensors["object_score"].item()),
+    )
+
+
+def _size(frame: np.ndarray) -> tuple[int, int]:
+    """Width and height."""
+    return frame.shape[1], frame.shape[0]
 
 
 def _at_size(logits: np.ndarray, width: int, height: int) -> np.ndarray:

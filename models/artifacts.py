@@ -62,11 +62,17 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
         )
     try:
         card = ArtifactCard(**json.loads(path.read_text()))
-        names = set(program_contract(PRESETS[card.preset]))
-        complete = set(card.files) == names and card.target == target.name
+        described = (
+            card.target == target.name
+            and set(card.files) == set(program_contract(PRESETS[card.preset]))
+            and card.io_dtype == target.precisions.get(card.precision)
+            and all(Path(file).name == file for file in card.files.values())
+            and isinstance(card.trained, bool)
+            and isinstance(card.versions, dict)
+        )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is not an artifact card that this version can read; convert again") from error
-    if not complete or card.precision not in target.precisions:
+    if not described:
         raise InputError(f"{path} does not describe {target.title} artifacts of {card.preset}; convert again")
     for file in card.files.values():
         if not (folder / file).exists():

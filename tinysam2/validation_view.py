@@ -52,8 +52,9 @@ def _print_target(target: TargetReport) -> None:
         rows,
     )  # fmt: skip
     chain = target.chain
-    tokens = next(p.same_tokens for p in target.programs if p.same_tokens is not None)
+    shares = [p.same_tokens for p in target.programs if p.same_tokens is not None]
+    tokens = f"{shares[0]:.1%} of tokens the float model's; " if shares else ""
     click.echo(
-        f"  clip: mask IoU {chain.mean_iou:.4f} mean, {chain.min_iou:.4f} least; {tokens:.2%} of tokens the same; "
+        f"  clip: mask IoU {chain.mean_iou:.4f} mean, {chain.min_iou:.4f} least; {tokens}"
         f"bank {chain.memory_tokens} tokens, {chain.bank_bytes:,} bytes an object\n"
     )

@@ -83,18 +83,22 @@ class Weights:
     """The tensors that a program brings along, by name.
 
     parameters: what training sets. constants: tables and statistics. quantized: the parameters that int8 stores
-    in one byte a value.
+    in one byte a value, and their output channels.
     """
 
     parameters: Mapping[str, Tensor]
     constants: Mapping[str, Tensor]
-    quantized: frozenset[str]
+    quantized: Mapping[str, int]
 
     @classmethod
     def of(cls, module: nn.Module) -> "Weights":
         """All of a module's; shared ones once."""
-        quantized = (f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, QUANTIZED))
-        return cls(dict(module.named_parameters()), dict(module.named_buffers()), frozenset(quantized))
+        quantized = {
+            f"{name}.weight": layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+            for name, layer in module.named_modules()
+            if isinstance(layer, QUANTIZED)
+        }
+        return cls(dict(module.named_parameters()), dict(module.named_buffers()), quantized)
 
     def only(self, chosen: Callable[[str], bool]) -> "Weights":
         """Those whose name is chosen."""
@@ -114,15 +118,12 @@ class Weights:
         int8: one byte a weight of convolutions and linear layers and an fp32 scale an output channel; biases,
         normalisations, embeddings and constants in fp32. Whole-numbered constants keep their own width.
         """
-        values = {True: 0, False: 0}
-        for tensor in self.tensors():
-            values[tensor.is_floating_point()] += tensor.numel() * (
-                1 if tensor.is_floating_point() else tensor.element_size()
-            )
-        weights = [tensor for name, tensor in self.parameters.items() if name in self.quantized]
-        stored = {name: size * values[True] + values[False] for name, size in BYTES.items()}
-        saved = sum((BYTES["fp32"] - 1) * weight.numel() for weight in weights)
-        scales = sum(BYTES["fp32"] * weight.shape[0] for weight in weights)
+        values = sum(tensor.numel() for tensor in self.tensors() if tensor.is_floating_point())
+        whole_bytes = sum(_bytes(tensor) for tensor in self.tensors() if not tensor.is_floating_point())
+        weights = {name: tensor for name, tensor in self.parameters.items() if name in self.quantized}
+        stored = {name: size * values + whole_bytes for name, size in BYTES.items()}
+        saved = sum((BYTES["fp32"] - 1) * weight.numel() for weight in weights.values())
+        scales = sum(BYTES["fp32"] * self.quantized[name] for name in weights)
         return {**stored, INT8: stored["fp32"] - saved + scales}
 
 

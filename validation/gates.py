@@ -12,8 +12,8 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class ParityLimits:
-    """What one precision must reach: least SQNR of every output on every frame in dB, share of kept tokens that
-    are the float model's, mean and least mask IoU over the clip's frames; and why."""
+    """What one precision must reach: least SQNR of every output on every frame in dB, mean share of the tokens chosen
+    from a frame that the float model chose too, mean and least mask IoU over the clip's frames; and why."""
 
     sqnr_db: float
     same_tokens: float
@@ -28,16 +28,16 @@ PARITY_LIMITS = {
         same_tokens=0.99,
         mean_iou=0.999,
         min_iou=0.99,
-        reason="kernels only reorder fp32 sums: nano measured 117 dB and more, 99.95 % of tokens, IoU 0.9995 and "
-        "more; a wrong constant or a missing operation lies below 60 dB",
+        reason="kernels only reorder fp32 sums: nano measured 117 dB and more, all tokens, IoU 0.9995 and more; "
+        "a wrong constant or a missing operation lies below 60 dB",
     ),
     "fp16": ParityLimits(
         sqnr_db=40.0,
-        same_tokens=0.9,
+        same_tokens=0.7,
         mean_iou=0.99,
         min_iou=0.97,
-        reason="fp16 keeps 11 bits: nano measured 48 dB and more, 95 % of tokens (near ties fall the other way), "
-        "IoU 0.998 and more; 40 dB is an error of 1 %",
+        reason="fp16 keeps 11 bits: nano measured 48 dB and more, 85 % of tokens and more (near ties fall the other "
+        "way; chance is 16 %), IoU 0.998 and more; 40 dB is an error of 1 %",
     ),
 }
 

@@ -8,16 +8,10 @@ import numpy as np
 from mobile_runtime.backend import Backend
 from mobile_runtime.prompts import Prompt
 from mobile_runtime.tracker import TrackedFrame, Tracker
-from models.contract import MEMORY_ENCODER, NEXT
+from models.contract import MEMORY_ENCODER
 from validation.metrics import cosine, mask_iou, max_abs_error, sqnr_db
 from validation.recording import Call
-
-TOKENS = f"{NEXT}memory_tokens"
-TOKENS_XY = f"{NEXT}memory_xy"
-
-SAME_PLACE = 0.25
-"""Cells of the feature grid within which a kept token is the same token; neighbours lie at least half a cell
-apart."""
+from validation.token_match import TOKENS, TOKENS_XY, match_tokens
 
 
 @dataclass(frozen=True)
@@ -34,8 +28,8 @@ class TensorParity:
 class ProgramParity:
     """One program on the inputs that the float model met: its outputs, and how often it was called.
 
-    same_tokens: for the memory encoder, the share of the float model's tokens that this artifact keeps in the same
-    place of the bank; None for the other programs.
+    same_tokens: for the memory encoder, the mean share of the tokens chosen from a frame that the float model chose
+    too; None for the other programs, and where no frame was remembered but prompted ones.
     """
 
     program: str
@@ -83,14 +77,16 @@ class ParityCheck:
         """Runs a recorded call on this backend (teacher-forced) and compares its outputs."""
         actual = self.backend.run(call.program, call.inputs)
         measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
-        same = _same_place(call.outputs, actual) if call.program == MEMORY_ENCODER else None
-        if same is not None:
-            self._same_tokens.append(float(same.mean()))
+        matched = None
+        if call.program == MEMORY_ENCODER:
+            matched = match_tokens(call.outputs, actual, self.backend.config)
+            if matched.share is not None:
+                self._same_tokens.append(matched.share)
         for name, reference in call.outputs.items():
             value = actual[name]
-            if name in (TOKENS, TOKENS_XY):
-                # A token that rounding swapped for its equal is counted above; its values say nothing.
-                reference, value = reference[same], value[same]
+            if matched and name in (TOKENS, TOKENS_XY):
+                # A token that rounding swapped for its like is counted in the share; its values say nothing.
+                reference, value = reference[:, matched.reference], value[:, matched.actual]
             measured[name].append(
                 (sqnr_db(reference, value), cosine(reference, value), max_abs_error(reference, value))
             )
@@ -114,7 +110,7 @@ class ParityCheck:
                     TensorParity(name, min(s for s, _, _ in m), min(c for _, c, _ in m), max(e for _, _, e in m))
                     for name, m in tensors.items()
                 ),
-                float(np.mean(self._same_tokens)) if program == MEMORY_ENCODER else None,
+                float(np.mean(self._same_tokens)) if program == MEMORY_ENCODER and self._same_tokens else None,
             )
             for program, tensors in self._tensors.items()
         )
@@ -122,8 +118,3 @@ class ParityCheck:
     def chain(self) -> ChainParity:
         """What the tracked clip came to."""
         return ChainParity(tuple(self._ious), self._memory_tokens, self._bank_bytes)
-
-
-def _same_place(reference: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> np.ndarray:
-    """bool [1, T]: which tokens of two banks lie at the same coordinates."""
-    return np.abs(reference[TOKENS_XY] - actual[TOKENS_XY]).max(-1) < SAME_PLACE

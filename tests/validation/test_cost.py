@@ -208,6 +208,18 @@ def test_counting_agrees_with_a_convolutional_trunk_counted_by_hooks():
     assert macs(trunk, 1, 3, 64, 64) == expected
 
 
+def test_shapes_alone_cost_what_real_tensors_do(nano_model):
+    """On the CPU, with values, the same operators run in the same order."""
+    cost = model_cost(nano_model.config)
+    for name, program in build_programs(nano_model).items():
+        inputs = {spec.name: torch.rand(spec.shape) for spec in program.spec.inputs}
+        count = OperatorCount([*inputs.values(), *Weights.of(program).tensors()])
+        with torch.no_grad(), count:
+            outputs = program(**inputs)
+        found = cost.programs[name]
+        assert (count.macs, count.peak_bytes(outputs)) == (found.macs, found.peak_activation_bytes)
+
+
 def test_the_bank_is_the_contracts(config, cost):
     values = sum(torch.Size(tensor.shape).numel() for tensor in program_contract(config)["memory_encoder"].outputs)
     assert cost.bank_bytes("fp32") == 4 * values

@@ -1,0 +1,29 @@
+"""The presets at 512 and 1024 pixels convert to every target and pass every gate.
+
+Slow: `pytest -m slow tests/e2e/test_large_presets.py` takes about ten minutes on two cores.
+"""
+
+import pytest
+
+from models.checkpoint import load_model
+from models.config import preset
+from models.targets import TARGETS
+from validation.validate import sample_input, validate_artifacts
+
+FRAMES = 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tinysam2-512", "tinysam2"])
+def test_large_presets_pass_every_gate(name, tmp_path, capsys):
+    from converters.convert import convert_model
+    from tinysam2.validation_view import print_report
+
+    loaded = load_model(preset(name))
+    convert_model(loaded, {target.name: target.default_precision for target in TARGETS.values()}, tmp_path)
+
+    report = validate_artifacts(loaded, tmp_path, *sample_input(), max_frames=FRAMES)
+
+    with capsys.disabled():
+        print_report(report)
+    assert [gate for target in report.targets for gate in target.gates if not gate.passed] == []
