@@ -278,3 +278,46 @@ def test_a_bank_takes_the_same_bytes_however_long_the_video(nano_backend):
         assert {name: value.shape for name, value in tracker.banks[1].items()} == shapes
         assert tracker.bank_bytes == taken
     assert (tracker.banks[1]["slot_age"] >= 0).all()
+
+
+def test_an_image_alone_is_segmented_without_memory(tracker, stub):
+    tracked = tracker.segment(frame(), {2: Prompt(points=(Point(3, 3),)), 1: Prompt(box=Box(1, 1, 9, 9))})
+
+    assert list(tracked.objects) == [1, 2]
+    assert [call.program for call in stub.calls] == [
+        "image_encoder", "memory_attention", "mask_decoder", "memory_attention", "mask_decoder",
+    ]  # fmt: skip
+    assert tracker.banks == {}
+
+
+def test_segmenting_an_image_leaves_what_is_being_tracked_alone(tracker, stub):
+    tracker.track(frame(), {1: Prompt(points=(Point(3, 3),))})
+    before = {name: value.copy() for name, value in tracker.banks[1].items()}
+
+    tracker.segment(frame(1), {1: Prompt(points=(Point(5, 5),))})
+
+    assert same(before, tracker.banks[1])
+
+
+def test_an_image_without_a_prompt_has_nothing_to_segment(tracker):
+    with pytest.raises(InputError, match="nothing to segment"):
+        tracker.segment(frame(), {})
+
+
+def test_a_program_that_fails_leaves_every_object_where_it_was(tracker, stub, monkeypatch):
+    tracker.track(frame(), {i: Prompt(points=(Point(3, 3),)) for i in (1, 2)})
+    before = {i: dict(bank) for i, bank in tracker.banks.items()}
+    execute, memories = stub.execute, []
+
+    def failing(program, inputs):
+        if program == "memory_encoder":
+            memories.append(program)
+            if len(memories) == 2:
+                raise RuntimeError("out of memory")
+        return execute(program, inputs)
+
+    monkeypatch.setattr(stub, "execute", failing)
+    with pytest.raises(RuntimeError):
+        tracker.track(frame(1))
+
+    assert all(same(before[i], tracker.banks[i]) for i in (1, 2))

@@ -1,6 +1,7 @@
 """`presets` and `sample-clip`."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,6 +16,13 @@ def test_presets_shows_each_preset_with_the_share_of_memory_it_keeps(run):
     for name in PRESETS:
         assert name in result.stdout
     assert result.stdout.count("6.92%") == 3
+
+
+def test_presets_as_json_holds_every_field_of_the_config_and_the_variant_s_name(run):
+    entries = {entry["name"]: entry for entry in json.loads(run("presets", "--json").stdout)}
+    for name, config in PRESETS.items():
+        assert entries[name].items() >= json.loads(json.dumps(asdict(config))).items()
+    assert [entry["repvit_variant"] for entry in entries.values()] == ["m1", "m1", "nano"]
 
 
 def test_presets_as_json_says_what_one_objects_bank_takes(run):

@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import asdict
 
 import click
 
-from models.config import PRESETS, ModelConfig
+from models.config import PRESETS, REPVIT_VARIANTS, ModelConfig
 from models.contract import bank_spec
 from tinysam2.commands.options import json_option
 
@@ -30,43 +32,44 @@ def command(as_json: bool) -> None:
 
     from tinysam2.console import print_table
 
-    rows = [
-        (
-            entry["name"],
-            str(entry["image_size"]),
-            str(entry["hidden_dim"]),
-            str(entry["memory_dim"]),
-            str(entry["slots"]),
-            str(entry["pointers"]),
-            f"{entry['memory_tokens']:,}",
-            f"{entry['memory_token_share']:.2%}",
-            f"{entry['bank_bytes_fp16'] / 1024:.1f}",
-        )
-        for entry in presets
-    ]
-    columns = (
-        "preset",
-        "image",
-        "hidden",
-        "memory",
-        "slots",
-        "pointers",
-        "tokens",
-        "share",
-        "fp16 KiB",
-    )
-    print_table(columns, rows)
+    rows = [(title, *(show(entry) for entry in presets)) for title, show in SHOWN.items()]
+    print_table(("preset", *(str(entry["name"]) for entry in presets)), rows)
 
 
 def _described(config: ModelConfig) -> dict[str, object]:
+    """Every field of the preset's config, and what follows from them."""
     return {
-        "name": config.name,
-        "image_size": config.image_size,
-        "hidden_dim": config.hidden_dim,
-        "memory_dim": config.memory_dim,
-        "slots": config.bank.slots,
-        "pointers": config.bank.pointers,
+        **asdict(config),
+        "repvit_variant": next(name for name, variant in REPVIT_VARIANTS.items() if variant == config.repvit),
+        "pooled_tokens": config.pooled_tokens,
+        "tokens_per_frame": config.tokens_per_frame,
         "memory_tokens": config.memory_tokens,
         "memory_token_share": round(config.memory_token_share, 4),
         "bank_bytes_fp16": FP16_BYTES * sum(math.prod(tensor.shape) for tensor in bank_spec(config)),
     }
+
+
+def _joined(values: tuple[int, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+SHOWN: dict[str, Callable[[dict], str]] = {
+    "image": lambda p: str(p["image_size"]),
+    "RepViT": lambda p: p["repvit_variant"],
+    "RepViT widths": lambda p: _joined(p["repvit"]["widths"]),
+    "RepViT depths": lambda p: _joined(p["repvit"]["depths"]),
+    "hidden width": lambda p: str(p["hidden_dim"]),
+    "memory width": lambda p: str(p["memory_dim"]),
+    "memory layers": lambda p: str(p["memory_layers"]),
+    "slots": lambda p: str(p["bank"]["slots"]),
+    "pointers": lambda p: str(p["bank"]["pointers"]),
+    "spatial pool": lambda p: str(p["bank"]["spatial_pool"]),
+    "tokens, conditioning frame": lambda p: f"{p['pooled_tokens']:,}",
+    "tokens, every other frame": lambda p: f"{p['tokens_per_frame']:,}",
+    "tokens in all": lambda p: f"{p['memory_tokens']:,}",
+    "share of dense memory": lambda p: f"{p['memory_token_share']:.2%}",
+    "quality threshold": lambda p: f"{p['bank']['quality_threshold']:g}",
+    "age discount": lambda p: f"{p['bank']['age_discount']:g}",
+    "bank fp16 KiB": lambda p: f"{p['bank_bytes_fp16'] / 1024:.1f}",
+}
+"""What the table shows of a preset, row by row."""
