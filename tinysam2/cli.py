@@ -43,6 +43,9 @@ class Commands(click.Group):
             return super().invoke(context)
         except InputError as error:
             raise Failure(str(error), BAD_INPUT) from error
+        except click.UsageError as error:
+            asked = error.ctx.command_path if error.ctx else context.command_path
+            raise Failure(f"{error.format_message().rstrip('.')}; see {asked} --help", BAD_INPUT) from error
         except KeyboardInterrupt as interrupt:
             raise Failure("interrupted; earlier outputs are as they were", INTERRUPTED) from interrupt
         except OSError as error:
