@@ -1,6 +1,6 @@
 """The presets at 512 and 1024 pixels convert to every target and pass every gate.
 
-Slow: `pytest -m slow tests/e2e/test_large_presets.py` takes about ten minutes on two cores.
+Slow: `pytest -m slow tests/e2e/test_large_presets.py` takes about eight minutes on two cores.
 """
 
 import pytest

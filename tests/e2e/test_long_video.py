@@ -1,6 +1,6 @@
 """A video's length does not show in memory.
 
-Slow: `pytest -m slow tests/e2e/test_long_video.py` takes about five minutes on two cores.
+Slow: `pytest -m slow tests/e2e/test_long_video.py` takes about seven minutes on two cores, conversion included.
 """
 
 from pathlib import Path
