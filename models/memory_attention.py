@@ -25,8 +25,13 @@ class RotaryAttention(nn.Module):
         self.v_proj = nn.Linear(key_dim, dim)
         self.out_proj = nn.Linear(dim, dim)
 
-    def forward(self, query: Tensor, keys: list[tuple[Tensor, Tensor, Rotation | None]], turn: Rotation,
-                mask: Tensor | None = None) -> Tensor:  # fmt: skip
+    def forward(
+        self,
+        query: Tensor,
+        keys: list[tuple[Tensor, Tensor, Rotation | None]],
+        turn: Rotation,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """query [B, Q, dim]; keys: groups of (key, value, their rotation or None), each [B, n, key_dim], attended
         together; turn: the queries' rotation; mask: additive, [B, 1, sum of n]. Returns [B, Q, dim]."""
         turned = []

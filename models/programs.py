@@ -41,8 +41,16 @@ class MaskDecoderProgram(Program):
 
 
 class MemoryEncoderProgram(Program):
-    def forward(self, features: Tensor, mask_logits: Tensor, iou: Tensor, object_score: Tensor,
-                object_pointer: Tensor, is_prompted: Tensor, **bank: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+    def forward(
+        self,
+        features: Tensor,
+        mask_logits: Tensor,
+        iou: Tensor,
+        object_score: Tensor,
+        object_pointer: Tensor,
+        is_prompted: Tensor,
+        **bank: Tensor,
+    ) -> tuple[Tensor, ...]:
         decoded = DecodedFrame(mask_logits, iou, object_score, object_pointer)
         return tuple(self.module(features, decoded, is_prompted, MemoryBank(**bank)))
 
