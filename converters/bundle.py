@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.artifacts import ArtifactCard, card_path
 from models.config import ModelConfig
-from models.contract import EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
+from models.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
 from models.targets import TARGETS
 
 MANIFEST = "manifest.json"
@@ -89,7 +89,7 @@ def _frame(config: ModelConfig) -> dict:
         "bank": {
             "tensors": [tensor.name for tensor in bank_spec(config)],
             "fed_back_from": NEXT + "<name>",
-            "empty": f"zeros, and {EMPTY_AGE:g} in slot_age and pointer_age",
+            "empty": f"zeros, and {EMPTY_AGE:g} in {' and '.join(AGES)}",
             "per": "object; several objects share one image_encoder call",
         },
     }

@@ -9,6 +9,7 @@ import numpy as np
 from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
 from mobile_runtime.mil import MILProgram
 from models.artifacts import ArtifactCard
+from models.files import bytes_in
 
 
 class CoreMLBackend(Backend):
@@ -46,7 +47,7 @@ class CoreMLBackend(Backend):
     def memory(self) -> Mapping[str, ProgramMemory]:
         return {
             name: ProgramMemory(
-                sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+                bytes_in(path),
                 self.interpreted[name].peak_activation().bytes,
                 "estimated",
                 *self.border_bytes(name),

@@ -10,7 +10,6 @@ from executorch.runtime import Runtime, Verification
 
 from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
 from models.artifacts import ArtifactCard
-from models.console import silenced
 from models.errors import InputError
 
 
@@ -27,12 +26,9 @@ class ExecuTorchBackend(Backend):
         super().__init__(card.config, card.io_dtype)
         self.paths = {program: folder / file for program, file in card.files.items()}
         self.arenas = {path: _planned_arenas(path) for path in set(self.paths.values())}
-        self.methods = {}
-        with silenced():
-            # The program must outlive its methods; loaded by path, it keeps its own data.
-            self.programs = {path: _load(path) for path in self.arenas}
-            for name, path in self.paths.items():
-                self.methods[name] = self._load_method(name, path)
+        # The program must outlive its methods; loaded by path, it keeps its own data.
+        self.programs = {path: _load(path) for path in self.arenas}
+        self.methods = {name: self._load_method(name, path) for name, path in self.paths.items()}
 
     def _load_method(self, name: str, path: Path):
         program = self.programs[path]

@@ -9,7 +9,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
 from models.artifacts import ArtifactCard
-from models.console import silenced
 from models.errors import InputError
 
 
@@ -26,9 +25,8 @@ class LiteRTBackend(Backend):
         super().__init__(card.config, card.io_dtype)
         self.paths = {program: folder / file for program, file in card.files.items()}
         self.live_bytes = {path: _live_bytes(path) for path in set(self.paths.values())}
-        with silenced():
-            # An interpreter's signatures share one arena, so each program has its own interpreter.
-            self.runners = {name: self._load(name, path) for name, path in self.paths.items()}
+        # An interpreter's signatures share one arena, so each program has its own interpreter.
+        self.runners = {name: self._load(name, path) for name, path in self.paths.items()}
 
     def _load(self, name: str, path: Path):
         try:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mobile_runtime.backend import Backend
 from models.artifacts import read_card
+from models.console import silenced
 from models.targets import Target
 
 
@@ -14,4 +15,5 @@ def load_artifacts(target: Target, folder: Path) -> Backend:
     preset's.
     """
     card = read_card(folder, target)
-    return target.load_backend().load(folder, card)
+    with silenced():
+        return target.load_backend().load(folder, card)

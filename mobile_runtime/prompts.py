@@ -83,6 +83,11 @@ class Prompt:
             raise InputError("the mask is empty; it must mark at least one pixel")
 
 
+def prompts_of_mask(ids: np.ndarray) -> dict[int, Prompt]:
+    """A mask prompt for each object in an index mask [H, W], by the ids in it; 0 is no object."""
+    return {int(object_id): Prompt(mask=ids == object_id) for object_id in np.unique(ids[ids > 0])}
+
+
 def prompt_tensors(prompt: Prompt | None, width: int, height: int, config: ModelConfig) -> Mapping[str, np.ndarray]:
     """The mask decoder's and memory encoder's inputs that a prompt fills; None: the frame has no prompt.
 

@@ -10,8 +10,8 @@ import torch
 def one_thread() -> Iterator[None]:
     """Keeps torch, and with it the MIL interpreter, on one thread within the block.
 
-    Programs of this size gain little from a second thread, and on a busy machine its waiting costs ten times the
-    work: 63 ms a frame became 650.
+    Programs of this size gain little from a second thread, and on a busy machine waiting for it costs several times
+    the work.
     """
     former = torch.get_num_threads()
     torch.set_num_threads(1)

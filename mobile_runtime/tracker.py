@@ -10,13 +10,13 @@ from mobile_runtime.backend import Backend
 from mobile_runtime.prompts import Prompt, prompt_tensors
 from models.config import ModelConfig
 from models.contract import (
-    EMPTY_AGE,
     IMAGE_ENCODER,
     MASK_DECODER,
     MEMORY_ATTENTION,
     MEMORY_ENCODER,
     NEXT,
     bank_spec,
+    empty_value,
 )
 from models.errors import InputError
 
@@ -140,10 +140,8 @@ def image_tensor(frame: np.ndarray, config: ModelConfig) -> np.ndarray:
 
 def empty_bank(backend: Backend) -> Tensors:
     """The bank of an object that was not seen yet."""
-    ages = ("slot_age", "pointer_age")
     return {
-        spec.name: np.full(spec.shape, EMPTY_AGE if spec.name in ages else 0, backend.io_dtype)
-        for spec in bank_spec(backend.config)
+        spec.name: np.full(spec.shape, empty_value(spec.name), backend.io_dtype) for spec in bank_spec(backend.config)
     }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import ModelConfig
-from models.contract import EMPTY_AGE, MAX_AGE, bank_spec
+from models.contract import MAX_AGE, bank_spec, empty_value
 from models.layers import one_hot, stable_rank
 from models.position import grid_xy
 
@@ -33,10 +33,7 @@ class MemoryBank(NamedTuple):
 
 def empty_bank(config: ModelConfig, batch: int = 1) -> MemoryBank:
     """The bank of an object that has not been seen."""
-    ages = {"slot_age", "pointer_age"}
-    return MemoryBank(
-        *(torch.full((batch, *spec.shape[1:]), EMPTY_AGE if spec.name in ages else 0.0) for spec in bank_spec(config))
-    )
+    return MemoryBank(*(torch.full((batch, *spec.shape[1:]), empty_value(spec.name)) for spec in bank_spec(config)))
 
 
 class BankUpdate(nn.Module):

@@ -26,8 +26,11 @@ POSITIVE_LABEL = 1.0
 BOX_TOP_LEFT_LABEL = 2.0
 BOX_BOTTOM_RIGHT_LABEL = 3.0
 
+AGES = ("slot_age", "pointer_age")
+"""The bank's tensors that tell age, and with it which slots and pointers hold anything."""
+
 EMPTY_AGE = -1.0
-"""Age of a slot or pointer that holds nothing."""
+"""Age of a slot or pointer that holds nothing; an empty bank is zeros but for this."""
 
 MAX_AGE = 1024.0
 """Age in frames at which counting stops, so that it stays exact in fp16 however long the video is."""
@@ -58,6 +61,11 @@ class ProgramSpec:
     @property
     def output_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.outputs)
+
+
+def empty_value(tensor: str) -> float:
+    """What fills a tensor of the bank, by its name, while nothing is remembered."""
+    return EMPTY_AGE if tensor in AGES else 0.0
 
 
 def bank_spec(config: ModelConfig) -> tuple[TensorSpec, ...]:

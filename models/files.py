@@ -82,6 +82,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def bytes_in(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
 def _replace_folder(new: Path, path: Path) -> None:
     # A folder that is not empty cannot be renamed over: the former one steps aside, and returns on failure.
     former = path.with_name(f".{secrets.token_hex(6)}.former")

@@ -22,3 +22,16 @@ def nano_model():
     from models.config import preset
 
     return seeded_model(preset("nano"))
+
+
+@pytest.fixture(scope="session")
+def nano_backend(nano_model):
+    """The seeded nano model on one thread; it holds no state between calls."""
+    import torch
+
+    from mobile_runtime.torch_backend import TorchBackend
+
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield TorchBackend(nano_model)
+    torch.set_num_threads(former)

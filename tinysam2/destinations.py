@@ -40,10 +40,3 @@ def put_artifacts(made: Path, folder: Path, card: Path) -> None:
                 shutil.copytree(entry, temporary)
             else:
                 shutil.copyfile(entry, temporary)
-
-
-def bytes_in(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

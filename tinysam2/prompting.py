@@ -26,14 +26,11 @@ def read_prompts(
     points: x, y and, where given, 1 (object) or 0; box: left, top, right, bottom; both are of object 1.
     mask: a PNG, each id in which is an object. Raises InputError where they do not fit the clip's frames.
     """
-    import numpy as np
-
     from mobile_runtime.media.masks import read_mask
-    from mobile_runtime.prompts import Box, Point, Prompt
+    from mobile_runtime.prompts import Box, Point, Prompt, prompts_of_mask
 
     if mask:
-        ids = read_mask(mask, (clip.width, clip.height))
-        return {int(object_id): Prompt(mask=ids == object_id) for object_id in np.unique(ids[ids > 0])}
+        return prompts_of_mask(read_mask(mask, (clip.width, clip.height)))
     prompt = Prompt(
         points=tuple(Point(x, y, positive=label != [0]) for x, y, *label in points),
         box=Box(*box) if box else None,

@@ -9,7 +9,6 @@ from pathlib import Path
 from mobile_runtime.backend import Backend
 from models.artifacts import read_card
 from models.config import ModelConfig
-from models.console import silenced
 from models.targets import Target
 from tinysam2.console import Steps
 
@@ -38,9 +37,7 @@ def model_of_artifacts(target: Target, folder: Path) -> RunnableModel:
     from mobile_runtime.loading import load_artifacts
 
     card = read_card(folder, target)
-    with silenced():
-        backend = load_artifacts(target, folder)
-    return RunnableModel(backend, card.precision, card.weights, card.trained)
+    return RunnableModel(load_artifacts(target, folder), card.precision, card.weights, card.trained)
 
 
 @contextmanager

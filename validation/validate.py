@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from mobile_runtime.loading import load_artifacts
 from mobile_runtime.media.clips import Clip
-from mobile_runtime.prompts import Prompt
+from mobile_runtime.prompts import Prompt, prompts_of_mask
 from mobile_runtime.threads import one_thread
 from mobile_runtime.torch_backend import TorchBackend
 from mobile_runtime.tracker import Tracker
@@ -36,8 +34,7 @@ def read_cards(folder: Path) -> list[ArtifactCard]:
 def sample_input() -> tuple[Clip, dict[int, Prompt]]:
     """The embedded clip of two objects, and its first mask as the prompt."""
     sample = render_sample_clip(objects=2)
-    first = sample.masks[0]
-    return sample.as_clip(), {int(i): Prompt(mask=first == i) for i in np.unique(first[first > 0])}
+    return sample.as_clip(), prompts_of_mask(sample.masks[0])
 
 
 def validate_artifacts(

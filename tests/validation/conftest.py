@@ -23,27 +23,14 @@ class Followed:
 
 
 @pytest.fixture(scope="session")
-def float_backend(nano_model):
-    """The seeded nano model on one thread; it holds no state between calls."""
-    import torch
-
-    from mobile_runtime.torch_backend import TorchBackend
-
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield TorchBackend(nano_model)
-    torch.set_num_threads(former)
-
-
-@pytest.fixture(scope="session")
-def followed(float_backend) -> list[Followed]:
+def followed(nano_backend) -> list[Followed]:
     """Two objects through three frames, as the float model tracks them."""
     from mobile_runtime.tracker import Tracker
     from validation.recording import RecordingBackend
     from validation.sample_clip import render_sample_clip
 
     clip = render_sample_clip(FRAMES, SIZE, objects=2)
-    recorder = RecordingBackend(float_backend)
+    recorder = RecordingBackend(nano_backend)
     tracker, frames = Tracker(recorder), []
     for index, picture in enumerate(clip.frames):
         prompts = {i: Prompt(mask=clip.masks[0] == i) for i in (1, 2)} if index == 0 else None

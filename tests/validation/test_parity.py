@@ -43,22 +43,22 @@ def check(followed):
 
 
 @pytest.fixture
-def caught(check, float_backend):
+def caught(check, nano_backend):
     """The gates that a fault does not pass, at fp32's limits."""
 
     def failing(fault: Callable[[str, Tensors, Tensors], Tensors]) -> list[tuple[str, str]]:
-        result = check(FaultyBackend(float_backend, fault))
+        result = check(FaultyBackend(nano_backend, fault))
         gates = (
             *parity_gates("fp32", result.programs(), result.chain()),
-            *memory_gates(float_backend.config, {}, result.chain()),
+            *memory_gates(nano_backend.config, {}, result.chain()),
         )
         return [(gate.subject, gate.measure) for gate in gates if not gate.passed]
 
     return failing
 
 
-def test_the_float_model_agrees_with_itself_to_the_last_bit(check, float_backend):
-    result = check(float_backend)
+def test_the_float_model_agrees_with_itself_to_the_last_bit(check, nano_backend):
+    result = check(nano_backend)
     for program in result.programs():
         assert program.sqnr_db == 200
         assert {(t.cosine > 0.999999, t.max_abs_error) for t in program.tensors} == {(True, 0.0)}
@@ -66,20 +66,20 @@ def test_the_float_model_agrees_with_itself_to_the_last_bit(check, float_backend
     assert result.chain().iou_by_frame == (1.0, 1.0, 1.0)
 
 
-def test_every_program_is_replayed_as_often_as_the_float_model_called_it(check, float_backend):
-    calls = {program.program: program.calls for program in check(float_backend).programs()}
+def test_every_program_is_replayed_as_often_as_the_float_model_called_it(check, nano_backend):
+    calls = {program.program: program.calls for program in check(nano_backend).programs()}
     assert calls == {IMAGE_ENCODER: 3, MEMORY_ATTENTION: 6, MASK_DECODER: 6, MEMORY_ENCODER: 6}
 
 
-def test_every_output_of_the_contract_is_measured(check, float_backend):
-    for program in check(float_backend).programs():
+def test_every_output_of_the_contract_is_measured(check, nano_backend):
+    for program in check(nano_backend).programs():
         measured = tuple(tensor.name for tensor in program.tensors)
-        assert measured == float_backend.contract[program.program].output_names
+        assert measured == nano_backend.contract[program.program].output_names
 
 
-def test_the_banks_tokens_and_bytes_are_one_objects(check, float_backend):
-    chain = check(float_backend).chain()
-    elements = sum(int(np.prod(t.shape)) for t in float_backend.contract[MEMORY_ENCODER].outputs)
+def test_the_banks_tokens_and_bytes_are_one_objects(check, nano_backend):
+    chain = check(nano_backend).chain()
+    elements = sum(int(np.prod(t.shape)) for t in nano_backend.contract[MEMORY_ENCODER].outputs)
     assert chain.memory_tokens == 124
     assert chain.bank_bytes == 4 * elements
 
@@ -135,9 +135,9 @@ def test_a_bank_that_is_not_looked_at_is_caught_by_memory_attention_and_by_the_c
     assert ("clip", "least mask IoU") in failing
 
 
-def test_other_tokens_kept_are_caught_by_the_same_tokens_gate(caught, float_backend):
+def test_other_tokens_kept_are_caught_by_the_same_tokens_gate(caught, nano_backend):
     """Their values are not compared, since a rounding error may swap two equals."""
-    pooled, kept = float_backend.config.pooled_tokens, float_backend.config.tokens_per_frame
+    pooled, kept = nano_backend.config.pooled_tokens, nano_backend.config.tokens_per_frame
 
     def fault(program, inputs, outputs):
         if program == MEMORY_ENCODER and not inputs["is_prompted"].item():
@@ -193,14 +193,14 @@ def test_a_state_that_a_program_keeps_between_its_calls_is_caught(caught):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_one_value_that_is_not_finite_is_caught_and_the_measures_stay_numbers(check, float_backend, value):
+def test_one_value_that_is_not_finite_is_caught_and_the_measures_stay_numbers(check, nano_backend, value):
     def fault(program, inputs, outputs):
         if program == MASK_DECODER:
             outputs["mask_logits"] = outputs["mask_logits"].copy()
             outputs["mask_logits"][0, 0, 3, 3] = value
         return outputs
 
-    result = check(FaultyBackend(float_backend, fault))
+    result = check(FaultyBackend(nano_backend, fault))
     [decoder] = [program for program in result.programs() if program.program == MASK_DECODER]
     assert decoder.sqnr_db == -200
     for program in result.programs():
@@ -208,8 +208,8 @@ def test_one_value_that_is_not_finite_is_caught_and_the_measures_stay_numbers(ch
             assert np.isfinite([tensor.sqnr_db, tensor.cosine, tensor.max_abs_error]).all()
 
 
-def test_a_recording_holds_each_call_once_and_answers_as_the_backend(float_backend, followed):
-    recorder = RecordingBackend(float_backend)
+def test_a_recording_holds_each_call_once_and_answers_as_the_backend(nano_backend, followed):
+    recorder = RecordingBackend(nano_backend)
     call = followed[0].calls[-1]
     answered = recorder.run(call.program, call.inputs)
     [recorded] = recorder.take()

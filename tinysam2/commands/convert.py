@@ -55,8 +55,9 @@ def command(
     target.require_installed()
 
     from models.artifacts import card_path
+    from models.files import bytes_in
     from tinysam2.console import print_table, shown_steps
-    from tinysam2.destinations import bytes_in, check_shared_folder, put_artifacts
+    from tinysam2.destinations import check_shared_folder, put_artifacts
 
     check_shared_folder(output, card_path(output, target.name).name)
     started = time.perf_counter()
