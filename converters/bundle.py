@@ -13,18 +13,20 @@ from models.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, progra
 from models.targets import TARGETS
 
 MANIFEST = "manifest.json"
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
 MANIFEST_VERSION = 1
 """Raised when a field of the manifest changes its meaning or goes."""
 
 PLATFORMS = tuple(dict.fromkeys(platform for target in TARGETS.values() for platform in target.shipped_for))
 
 
-def write_bundle(platform: str, cards: Sequence[ArtifactCard], artifacts: Path, report: Mapping, folder: Path) -> None:
+def write_bundle(
+    platform: str, cards: Sequence[ArtifactCard], artifacts: Path, report: Mapping, page: str, folder: Path
+) -> None:
     """Writes one platform's bundle into a new folder: its targets' artifacts, the report, the manifest.
 
     cards: of all artifacts in the folder `artifacts`, of which the platform's are taken. report: the validation's
-    JSON, whose verdict for these targets the manifest repeats.
+    JSON, whose verdict for these targets the manifest repeats. page: the same report for people, as HTML.
     """
     folder.mkdir(parents=True)
     shipped = [card for card in cards if platform in TARGETS[card.target].shipped_for]
@@ -33,6 +35,7 @@ def write_bundle(platform: str, cards: Sequence[ArtifactCard], artifacts: Path, 
             _copy(artifacts / name, folder / name)
         _copy(card_path(artifacts, card.target), card_path(folder, card.target))
     (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+    (folder / PAGE).write_text(page, encoding="utf-8")
     manifest = _manifest(platform, shipped, report)
     manifest["files"] = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}

@@ -8,7 +8,9 @@ from converters.export import export_programs
 from models.artifacts import ArtifactCard
 from models.checkpoint import LoadedModel
 from models.console import silenced
-from models.targets import TARGETS
+from models.errors import InputError
+from models.quantization.conversion import unfolded
+from models.targets import INT8, TARGETS
 
 
 def convert_model(
@@ -20,16 +22,21 @@ def convert_model(
     """Converts a model into one folder, to each target at its precision, and returns the artifacts' cards.
 
     Each artifact is written whole or not at all, a target's card last. progress is told each step as it begins.
+    Raises InputError where the precision is int8 and the model is not quantized, or the other way round.
     """
+    for precision in precisions.values():
+        check_precision_of(loaded, precision)
     folder.mkdir(parents=True, exist_ok=True)
     with silenced():
-        progress("exporting the programs")
-        programs = list(export_programs(loaded.model))
-        cards = []
+        exported, cards = {}, []
         for name, precision in precisions.items():
             target = TARGETS[name]
+            unfold = loaded.recipe is not None and target.unfolded_weights
+            if unfold not in exported:
+                progress("exporting the programs")
+                exported[unfold] = list(export_programs(unfolded(loaded.model) if unfold else loaded.model))
             progress(f"converting to {target.title} {precision}")
-            files = target.load_converter().convert(programs, precision, folder)
+            files = target.load_converter().convert(exported[unfold], precision, folder)
             card = ArtifactCard(
                 target=target.name,
                 preset=loaded.model.config.name,
@@ -46,3 +53,13 @@ def convert_model(
             card.write(folder)
             cards.append(card)
     return cards
+
+
+def check_precision_of(loaded: LoadedModel, precision: str) -> None:
+    """Raises InputError where a model cannot be converted to a precision: int8 takes int8 weights and no others."""
+    if (precision == INT8) != (loaded.recipe is not None):
+        held = "int8" if loaded.recipe else "float"
+        raise InputError(
+            f"{loaded.source} holds {held} weights, which cannot be converted to {precision}; "
+            f"name {'int8 weights, as `tinysam2 quantize` writes them' if precision == INT8 else 'float weights'}"
+        )

@@ -17,10 +17,11 @@ ORDERING = {"less", "greater", "less_equal", "greater_equal", "equal"}
 """Their outcome is a choice, which rounding could turn."""
 
 ARITHMETIC = {
-    "add", "cast", "concat", "expand_dims", "gather", "identity", "linear", "matmul", "mul", "real_div", "reduce_max",
-    "reduce_sum", "reshape", "rsqrt", "slice_by_index", "square", "squeeze", "sub", "tile", "transpose",
+    "add", "avg_pool", "cast", "concat", "expand_dims", "gather", "identity", "linear", "matmul", "mul", "real_div",
+    "reduce_max", "reduce_sum", "reshape", "rsqrt", "sigmoid", "slice_by_index", "square", "squeeze", "sub", "tile",
+    "transpose",
 }  # fmt: skip
-"""Operations through which a value's precision reaches a sine or a comparison unchanged in kind."""
+"""Operations through which a value's precision reaches a sine or a comparison."""
 
 REACH = 12
 """Operations looked ahead from a value to the sines and comparisons that depend on it."""
@@ -29,8 +30,8 @@ REACH = 12
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
     """Writes `<program>.mlpackage` for every program into `folder`; returns program -> file name.
 
-    precision: fp32, or fp16 with angles and comparisons kept in fp32. In fp16 inputs and outputs are fp16 too, so
-    that the memory bank takes two bytes a value on the phone.
+    precision: fp32; fp16 with angles and comparisons kept in fp32; or int8, whose float operations are in fp32. In
+    fp16 inputs and outputs are fp16 too, so that the memory bank takes two bytes a value on the phone.
     """
     half = precision == "fp16"
     dtype = np.float16 if half else np.float32
@@ -43,6 +44,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
             outputs=[ct.TensorType(tensor.name, dtype=dtype) for tensor in spec.outputs],
             minimum_deployment_target=ct.target.iOS17,
             compute_precision=_fp16_but_for_choices() if half else ct.precision.FLOAT32,
+            pass_pipeline=_passes(),
             skip_model_load=True,
         )
         package.short_description = f"TinySAM 2, {spec.name}"
@@ -56,6 +58,13 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
             # A map for ExecuTorch's own Core ML delegate, which has no business in an app's package.
             (temporary / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
     return files
+
+
+def _passes() -> ct.PassPipeline:
+    passes = ct.PassPipeline.DEFAULT
+    # It rewrites the scales of quantized values around an addition: the integers would be others than trained.
+    passes.remove_passes({"common::distributive_quantized_binary_op_scale_normalization"})
+    return passes
 
 
 def _fp16_but_for_choices() -> ct.transform.FP16ComputePrecision:

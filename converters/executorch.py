@@ -4,22 +4,33 @@ import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
 from converters.export import ExportedModel
 from models.files import atomic_path
+from models.quantization import layers  # noqa: F401 - registers the operators
 
 FILE = "tinysam2.pte"
 
+_DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
+"""Not folded: int8 weights would be stored as the floats that they stand for."""
+
 
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
-    """Writes one multi-method file into `folder`; returns program -> file name. `precision` is fp32."""
+    """Writes one multi-method file into `folder`; returns program -> file name.
+
+    precision: fp32, or int8, which XNNPACK finds in the programs' own quantize and dequantize operators.
+    """
     # The exporter leaves position encodings and index ranges as computations; XNNPACK would do them every frame.
     # The pass works in place, on constants that a decomposed graph shares with its original: copy first.
     graphs = {
-        exported.name: constant_prop_pass(copy.deepcopy(exported.graph).run_decompositions({})) for exported in programs
+        exported.name: constant_prop_pass(
+            copy.deepcopy(exported.graph).run_decompositions({}), custom_skip_targets=_DEQUANTIZE
+        )
+        for exported in programs
     }
     lowered = to_edge_transform_and_lower(graphs, partitioner={name: [XnnpackPartitioner()] for name in graphs})
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:

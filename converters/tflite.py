@@ -8,17 +8,25 @@ import litert_torch
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.quantizer import Quantizer
+from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
+from litert_torch.quantize.quant_config import QuantConfig
 
 from converters.export import ExportedModel
 from models.files import atomic_path
 
 FILE = "tinysam2.tflite"
 
+_STATIC = QuantConfig(
+    pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False))
+)
+"""Tells the converter that quantize and dequantize operators mean int8 kernels. It quantizes nothing by itself."""
+
 
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
     """Writes one multi-signature file into `folder`; returns program -> file name.
 
-    precision: fp32, or fp16, which stores weights as fp16 and computes in fp32. A signature's outputs are
+    precision: fp32; fp16, which stores weights as fp16 and computes in fp32; or int8, where the programs must come
+    unfolded (see `models.quantization.layers.FrozenLayer`). A signature's outputs are
     `output_0`, `output_1`, ... in the order of the contract.
     """
     signatures = functools.reduce(
@@ -28,7 +36,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         programs,
         litert_torch,
     )
-    model = signatures.convert()
+    model = signatures.convert(quant_config=_STATIC if precision == "int8" else None)
     with atomic_path(folder / FILE) as temporary:
         model.export(str(temporary))
         if precision == "fp16":

@@ -2,30 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from mobile_runtime.memory import ModelMemory
 from models.config import ModelConfig
 from models.contract import ProgramSpec, program_contract
 from models.errors import InputError
-
-
-@dataclass(frozen=True)
-class ProgramMemory:
-    """Bytes that one program takes, apart from what the runtime itself needs.
-
-    artifact: its file or package (a file that several programs share counts for each). activations: values alive
-    at once within a frame, and how that is known: `planned` by the artifact, or `estimated` from when its tensors
-    live. inputs, outputs: the tensors at its border.
-    """
-
-    artifact: int
-    activations: int
-    activations_are: Literal["planned", "estimated"]
-    inputs: int
-    outputs: int
 
 
 class Backend(ABC):
@@ -59,16 +42,9 @@ class Backend(ABC):
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on exactly its inputs, in the contract's order and the artifact's dtype."""
 
-    def memory(self) -> Mapping[str, ProgramMemory]:
-        """Bytes by program. A backend without an artifact has none to tell."""
-        return {}
-
-    def border_bytes(self, program: str) -> tuple[int, int]:
-        """Bytes of a program's inputs and of its outputs."""
-        spec = self.contract[program]
-        size = self.io_dtype.itemsize
-        inputs, outputs = (sum(int(np.prod(t.shape)) for t in side) * size for side in (spec.inputs, spec.outputs))
-        return inputs, outputs
+    def memory(self) -> ModelMemory | None:
+        """What the artifact tells of its memory; None where there is no artifact."""
+        return None
 
 
 def check_shapes(

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.runtime import Runtime, Verification
 
-from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
+from mobile_runtime.backend import Backend, check_shapes
+from mobile_runtime.memory import ModelMemory, account
+from mobile_runtime.memory_pte import read_pte_memory
 from models.artifacts import ArtifactCard
 from models.errors import InputError
 
@@ -25,9 +26,9 @@ class ExecuTorchBackend(Backend):
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
         super().__init__(card.config, card.io_dtype)
         self.paths = {program: folder / file for program, file in card.files.items()}
-        self.arenas = {path: _planned_arenas(path) for path in set(self.paths.values())}
+        self.plans = {path: read_pte_memory(path, self.contract) for path in set(self.paths.values())}
         # The program must outlive its methods; loaded by path, it keeps its own data.
-        self.programs = {path: _load(path) for path in self.arenas}
+        self.programs = {path: _load(path) for path in self.plans}
         self.methods = {name: self._load_method(name, path) for name, path in self.paths.items()}
 
     def _load_method(self, name: str, path: Path):
@@ -52,21 +53,15 @@ class ExecuTorchBackend(Backend):
             name: value.numpy().copy() for name, value in zip(self.contract[program].output_names, outputs, strict=True)
         }
 
-    def memory(self) -> Mapping[str, ProgramMemory]:
-        return {
-            name: ProgramMemory(path.stat().st_size, self.arenas[path][name], "planned", *self.border_bytes(name))
-            for name, path in self.paths.items()
-        }
-
-
-def _planned_arenas(path: Path) -> dict[str, int]:
-    """Bytes of the memory that the file plans for each method; XNNPACK's own workspace is not in it."""
-    try:
-        plans = deserialize_pte_binary(path.read_bytes()).program.execution_plan
-        # The first buffer is reserved and always empty.
-        return {plan.name: sum(plan.non_const_buffer_sizes[1:]) for plan in plans}
-    except Exception as error:
-        raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+    def memory(self) -> ModelMemory:
+        return account(
+            self.config,
+            self.io_dtype.itemsize,
+            sum(plan.weights for plan in self.plans.values()),
+            {name: self.plans[path].methods[name] for name, path in self.paths.items()},
+            # A method holds its arena from when it is loaded.
+            arenas_stay=True,
+        )
 
 
 def _load(path: Path):

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from mobile_runtime.backend import Backend, ProgramMemory, check_shapes
+from mobile_runtime.backend import Backend, check_shapes
+from mobile_runtime.memory import ModelMemory, account
+from mobile_runtime.memory_tflite import read_tflite_memory
 from models.artifacts import ArtifactCard
 from models.errors import InputError
 
@@ -24,17 +26,15 @@ class LiteRTBackend(Backend):
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
         super().__init__(card.config, card.io_dtype)
         self.paths = {program: folder / file for program, file in card.files.items()}
-        self.live_bytes = {path: _live_bytes(path) for path in set(self.paths.values())}
-        # An interpreter's signatures share one arena, so each program has its own interpreter.
-        self.runners = {name: self._load(name, path) for name, path in self.paths.items()}
+        self.graphs = {path: read_tflite_memory(path, self.contract) for path in set(self.paths.values())}
+        # One a file: each packs the weights of all signatures, whichever of them it runs.
+        self.interpreters = {path: _load(path) for path in self.graphs}
+        self.runners = {name: self._runner(name, path) for name, path in self.paths.items()}
 
-    def _load(self, name: str, path: Path):
+    def _runner(self, name: str, path: Path):
         try:
-            interpreter = Interpreter(model_path=str(path), num_threads=1)
-            # Here rather than in the first run, where the delegate's announcement would reach the terminal.
-            interpreter.allocate_tensors()
-            runner = interpreter.get_signature_runner(name)
-        except (ValueError, RuntimeError) as error:
+            runner = self.interpreters[path].get_signature_runner(name)
+        except ValueError as error:
             raise InputError(f"{path} is not a readable .tflite file with a signature {name}; convert again") from error
         spec = self.contract[name]
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
@@ -51,14 +51,31 @@ class LiteRTBackend(Backend):
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         spec = self.contract[program]
-        outputs = self.runners[program](**inputs)
-        return dict(zip(spec.output_names, (outputs[name] for name in _output_names(spec)), strict=True))
+        runner = self.runners[program]
+        entering, leaving = runner.get_input_details(), runner.get_output_details()
+        outputs = runner(**{name: _entering(value, entering[name]) for name, value in inputs.items()})
+        found = (_leaving(outputs[name], leaving[name]) for name in _output_names(spec))
+        return dict(zip(spec.output_names, found, strict=True))
 
-    def memory(self) -> Mapping[str, ProgramMemory]:
-        return {
-            name: ProgramMemory(path.stat().st_size, self.live_bytes[path][name], "estimated", *self.border_bytes(name))
-            for name, path in self.paths.items()
-        }
+    def memory(self) -> ModelMemory:
+        return account(
+            self.config,
+            self.io_dtype.itemsize,
+            sum(graph.weights for graph in self.graphs.values()),
+            {name: self.graphs[path].signatures[name] for name, path in self.paths.items()},
+            # An interpreter holds its arena from when its tensors are allocated.
+            arenas_stay=True,
+        )
+
+
+def _load(path: Path) -> Interpreter:
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        # Here rather than in the first run, where the delegate's announcement would reach the terminal.
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not a readable .tflite file; it is corrupt or cut short, convert again") from error
+    return interpreter
 
 
 def _output_names(spec) -> list[str]:
@@ -66,54 +83,20 @@ def _output_names(spec) -> list[str]:
     return [f"output_{i}" for i in range(len(spec.outputs))]
 
 
-def _live_bytes(path: Path) -> dict[str, int]:
-    """The most bytes of tensors alive at once, by signature, in the file's order of operators.
-
-    An estimate: the runtime's arena aligns and packs, and its delegate keeps a workspace of its own.
-    """
-    data = path.read_bytes()
-    if not schema.Model.ModelBufferHasIdentifier(data, 0):
-        raise InputError(f"{path} is not a .tflite file; it is corrupt or something else, convert again")
-    try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
-        return {
-            signature.signatureKey.decode(): _subgraph_live_bytes(model, model.subgraphs[signature.subgraphIndex])
-            for signature in model.signatureDefs
-        }
-    except Exception as error:
-        raise InputError(f"{path} is not a readable .tflite file; it is corrupt or cut short, convert again") from error
+def _entering(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    """A tensor as the artifact takes it: where only an int8 layer reads an input, the input itself is int8."""
+    if details["dtype"] != np.int8:
+        return value
+    scale, zero_point = details["quantization"]
+    return np.clip(np.rint(value * (1 / np.float32(scale))) + zero_point, -128, 127).astype(np.int8)
 
 
-_ITEM_BYTES = {
-    schema.TensorType.FLOAT32: 4,
-    schema.TensorType.FLOAT16: 2,
-    schema.TensorType.INT64: 8,
-    schema.TensorType.INT32: 4,
-    schema.TensorType.INT16: 2,
-    schema.TensorType.INT8: 1,
-    schema.TensorType.UINT8: 1,
-    schema.TensorType.BOOL: 1,
-}
-
-
-def _subgraph_live_bytes(model: schema.ModelT, graph: schema.SubGraphT) -> int:
-    last_step = len(graph.operators)
-    first, last = dict.fromkeys(graph.inputs, 0), dict.fromkeys(graph.inputs, 0)
-    for step, operator in enumerate(graph.operators):
-        for index in operator.outputs:
-            first.setdefault(index, step)
-            last[index] = step
-        for index in operator.inputs:
-            if index in first:
-                last[index] = step
-    last.update(dict.fromkeys(graph.outputs, last_step))
-
-    alive = np.zeros(last_step + 1, np.int64)
-    for index, step in first.items():
-        tensor = graph.tensors[index]
-        shape = tensor.shape if tensor.shape is not None else ()
-        alive[step : last[index] + 1] += int(np.prod(shape)) * _ITEM_BYTES[tensor.type]
-    return int(alive.max())
+def _leaving(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    """A tensor as the artifact gives it, in float32."""
+    if details["dtype"] != np.int8:
+        return value
+    scale, zero_point = details["quantization"]
+    return (value.astype(np.float32) - zero_point) * np.float32(scale)
 
 
 def load(folder: Path, card: ArtifactCard) -> Backend:

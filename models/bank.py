@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from models.config import ModelConfig
 from models.contract import MAX_AGE, bank_spec, empty_value
 from models.layers import one_hot, stable_rank
+from models.mask_decoder import DecodedFrame
 from models.position import grid_xy
 
 _NOT_A_NEIGHBOUR = -4.0
@@ -39,8 +40,7 @@ def empty_bank(config: ModelConfig, batch: int = 1) -> MemoryBank:
 class BankUpdate(nn.Module):
     """Compresses a new memory and writes it where it is worth most. It has no weights.
 
-    memory [B, D, G, G], iou [B, 1] in 0..1, object_score [B, 1] in logits, object_pointer [B, C],
-    is_prompted [B, 1] (0 or 1), bank -> the next bank.
+    memory [B, D, G, G], the frame's answer, is_prompted [B, 1] (0 or 1), bank -> the next bank.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -49,24 +49,16 @@ class BankUpdate(nn.Module):
         xy = grid_xy(config.grid, config.bank.spatial_pool)
         self.register_buffer("xy", xy[None], persistent=False)
 
-    def forward(
-        self,
-        memory: Tensor,
-        iou: Tensor,
-        object_score: Tensor,
-        object_pointer: Tensor,
-        is_prompted: Tensor,
-        bank: MemoryBank,
-    ) -> MemoryBank:
+    def forward(self, memory: Tensor, decoded: DecodedFrame, is_prompted: Tensor, bank: MemoryBank) -> MemoryBank:
         settings = self.config.bank
-        quality = iou * torch.sigmoid(object_score)
+        quality = decoded.iou * torch.sigmoid(decoded.object_score)
         written = 1 - is_prompted
         if settings.quality_management:
             written = written * (quality >= settings.quality_threshold).to(quality.dtype)
 
         slot = self._slot_to_replace(bank) * written
         tokens = F.avg_pool2d(memory, settings.spatial_pool).flatten(2).transpose(1, 2)
-        kept, kept_xy = self._select(tokens, bank, slot)
+        kept, kept_xy = self._select(tokens, decoded.mask_logits, bank, slot)
 
         # A whole new row of slots: the conditioning one if the frame was prompted, else at most one recent one.
         write = torch.cat([is_prompted, slot], dim=1)
@@ -77,7 +69,8 @@ class BankUpdate(nn.Module):
             self._write(bank.memory_xy, self.xy.expand(tokens.shape[0], -1, -1), kept_xy, write),
             bank.slot_quality * (1 - write) + quality * write,
             _aged(bank.slot_age, write),
-            bank.pointers * (1 - pointer_write[:, :, None]) + object_pointer[:, None] * pointer_write[:, :, None],
+            bank.pointers * (1 - pointer_write[:, :, None])
+            + decoded.object_pointer[:, None] * pointer_write[:, :, None],
             _aged(bank.pointer_age, pointer_write),
         )
 
@@ -91,11 +84,12 @@ class BankUpdate(nn.Module):
         # An empty slot counts less than any filled one.
         return (stable_rank(1 - filled - filled * retention) == 0).to(age.dtype)
 
-    def _select(self, tokens: Tensor, bank: MemoryBank, slot: Tensor) -> tuple[Tensor, Tensor]:
-        """The least redundant of a frame's tokens [B, P, D] and their coordinates, best first: [B, k, D], [B, k, 2].
+    def _select(self, tokens: Tensor, mask_logits: Tensor, bank: MemoryBank, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens of a frame [B, P, D] that are worth most and their coordinates, best first: [B, k, D], [B, k, 2].
 
-        A token's redundancy is its largest cosine similarity to a token that stays in the bank, so the slot
-        that this frame replaces does not count. Equal tokens keep their order.
+        Worth is novelty, and more on the object and at its boundary. A token's redundancy is its largest cosine
+        similarity to a token that stays in the bank, so the slot that this frame replaces does not count. Equal
+        tokens keep their order.
         """
         count = self.config.tokens_per_frame
         xy = self.xy.expand(tokens.shape[0], -1, -1)
@@ -105,8 +99,15 @@ class BankUpdate(nn.Module):
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
         counts = self._by_token(stays)
         redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
-        pick = one_hot(stable_rank(-redundancy), count).transpose(1, 2)
+        pick = one_hot(stable_rank(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
         return pick @ tokens, pick @ xy
+
+    def _informed_by_mask(self, mask_logits: Tensor) -> Tensor:
+        """What the mask adds to each token's worth, [B, P]: novelty alone knows nothing of the object."""
+        settings = self.config.bank
+        cell = self.config.mask_size // self.config.grid * settings.spatial_pool
+        covered = F.avg_pool2d(torch.sigmoid(mask_logits), cell).flatten(1)
+        return settings.foreground_weight * covered + settings.boundary_weight * covered * (1 - covered)
 
     def _by_token(self, by_slot: Tensor) -> Tensor:
         """[B, M] -> [B, 1, T], each slot's value for all of its tokens."""

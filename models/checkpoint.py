@@ -13,6 +13,8 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.errors import InputError
 from models.files import atomic_path
+from models.quantization.conversion import freeze, quantization_aware
+from models.quantization.recipe import Recipe, recipe_of_json
 from models.tinysam2 import TinySAM2
 
 SEED = 2605
@@ -20,34 +22,64 @@ SEED = 2605
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+RECIPE = "recipe"
+"""Metadata of an int8 checkpoint: its recipe as JSON."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A model in evaluation mode and where its weights come from.
 
     source: a path, or what stands in its place. trained: whether the weights were ever trained.
-    digest: sha256 of the weights themselves, the same however they were stored.
+    digest: sha256 of the weights themselves, the same however they were stored. recipe: of a quantized model, whose
+    layers are frozen; None: the float model.
     """
 
     model: TinySAM2
     source: str
     trained: bool
     digest: str
+    recipe: Recipe | None = None
 
 
-def load_model(config: ModelConfig, checkpoint: str | Path | None = None) -> LoadedModel:
+def load_model(
+    config: ModelConfig, checkpoint: str | Path | None = None, quantized: bool | None = False
+) -> LoadedModel:
     """The model with a checkpoint's weights; without one, the preset's shipped or else its seeded weights.
 
-    Raises `InputError` where the file is missing, is no safetensors file, or does not fit the config.
+    quantized: whether an int8 checkpoint is wanted or a float one; None: whatever the checkpoint is, float without
+    one. Raises `InputError` where the file is missing, is no safetensors file, is of the other kind, or does not fit
+    the config; or where an int8 model is wanted and none is shipped.
     """
-    shipped = WEIGHTS / f"{config.name}.safetensors"
-    if checkpoint is None and shipped.exists():
+    if checkpoint is None:
+        shipped = shipped_weights(config, bool(quantized))
+        if shipped is None and quantized:
+            raise InputError(
+                f"no int8 weights are shipped with preset {config.name}; "
+                "make them with `tinysam2 quantize` and name them with --checkpoint"
+            )
+        if shipped is None:
+            model = seeded_model(config)
+            source = f"seeded weights ({config.name}, seed {SEED})"
+            return LoadedModel(model, source, False, weights_digest(model.state_dict()))
         checkpoint = shipped
+    state, metadata = _read(Path(checkpoint))
+    recipe = _recipe(Path(checkpoint), metadata)
+    if quantized is not None and quantized != (recipe is not None):
+        wanted = "int8 weights, as `tinysam2 quantize` writes them" if quantized else "the float weights"
+        raise InputError(f"checkpoint {checkpoint} holds {'int8' if recipe else 'float'} weights; name {wanted}")
     model = seeded_model(config)
-    if checkpoint is not None:
-        model.load_state_dict(_read(Path(checkpoint), model))
-    source = f"seeded weights ({config.name}, seed {SEED})" if checkpoint is None else str(checkpoint)
-    return LoadedModel(model, source, checkpoint is not None, weights_digest(model.state_dict()))
+    if recipe:
+        model = freeze(quantization_aware(model, recipe))
+    _check_fits(Path(checkpoint), state, model)
+    model.load_state_dict(state)
+    return LoadedModel(model, str(checkpoint), True, weights_digest(model.state_dict()), recipe)
+
+
+def shipped_weights(config: ModelConfig, quantized: bool = False) -> Path | None:
+    """The weights that come with a preset, float or int8; None: there are none."""
+    path = WEIGHTS / f"{config.name}{'-int8' if quantized else ''}.safetensors"
+    return path if path.exists() else None
 
 
 def seeded_model(config: ModelConfig, seed: int = SEED) -> TinySAM2:
@@ -74,16 +106,25 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, model: TinySAM2) -> dict[str, Tensor]:
+def _recipe(path: Path, metadata: Mapping[str, str]) -> Recipe | None:
+    if RECIPE not in metadata:
+        return None
+    try:
+        return recipe_of_json(metadata[RECIPE])
+    except ValueError as error:
+        raise InputError(f"checkpoint {path} has a recipe that cannot be read: {error}") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file."""
     if not path.is_file():
         raise InputError(f"checkpoint {path} does not exist; it must be a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return state, dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise InputError(f"checkpoint {path} is not a readable safetensors file ({error})") from error
-    _check_fits(path, state, model)
-    return state
 
 
 def _check_fits(path: Path, state: dict[str, Tensor], model: TinySAM2) -> None:
@@ -100,6 +141,8 @@ def _check_fits(path: Path, state: dict[str, Tensor], model: TinySAM2) -> None:
                 f"checkpoint {path} has {name} of shape {list(tensor.shape)}; "
                 f"preset {preset} wants {list(wanted[name].shape)}"
             )
+        if tensor.dtype != wanted[name].dtype and torch.int8 in (tensor.dtype, wanted[name].dtype):
+            raise InputError(f"checkpoint {path} has {name} as {tensor.dtype}; its recipe says {wanted[name].dtype}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise InputError(f"checkpoint {path} has values in {name} that are not finite; weights must be numbers")
 

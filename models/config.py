@@ -59,6 +59,9 @@ class BankConfig:
         every frame is written and the oldest slot is replaced, as in SAM 2.
     quality_threshold: least quality (predicted IoU x object probability) of a frame that is written.
     age_discount: a slot's quality counts exp(-age_discount * age in frames) when one must be replaced.
+    foreground_weight, boundary_weight: with p the share of a token that the mask covers, a token's worth is its
+        novelty, one less its largest cosine similarity to the bank, + foreground_weight * p
+        + boundary_weight * p * (1 - p). With both 0 novelty alone decides, as in the paper.
 
     The paper (arXiv 2605.18013) fixes the mechanisms; the values are this project's.
     """
@@ -70,6 +73,8 @@ class BankConfig:
     quality_management: bool = True
     quality_threshold: float = 0.3
     age_discount: float = 0.02
+    foreground_weight: float = 0.5
+    boundary_weight: float = 2.0
 
     def __post_init__(self) -> None:
         _require(self.slots >= 2, self, "slots", "at least 2: one conditioning frame and one recent")
@@ -78,7 +83,8 @@ class BankConfig:
         kept = self.tokens_per_frame
         _require(kept is None or kept >= 1, self, "tokens_per_frame", "at least 1, or None to keep all")
         _require(0.0 <= self.quality_threshold < 1.0, self, "quality_threshold", "in [0, 1)")
-        _require(0.0 <= self.age_discount < math.inf, self, "age_discount", "at least 0, and finite")
+        for name in ("age_discount", "foreground_weight", "boundary_weight"):
+            _require(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
 
 
 DENSE_BANK = BankConfig(spatial_pool=1, tokens_per_frame=None, quality_management=False)

@@ -40,9 +40,11 @@ class ImageEncoder(nn.Module):
     def fuse(self) -> "ImageEncoder":
         """A copy for inference: RepViT fused, and each lateral merged with the projection that follows it.
 
-        Agrees with this encoder in evaluation to 1e-5 of its outputs' scale.
+        Agrees with this encoder in evaluation to 1e-5 of its outputs' scale. What is fused already is only copied.
         """
         fused = copy.deepcopy(self).eval()
+        if isinstance(self.project_s4, nn.Identity):
+            return fused
         fused.trunk = repvit.fuse(self.trunk)
         fused.laterals[0], fused.project_s4 = _merge(self.laterals[0], self.project_s4), nn.Identity()
         fused.laterals[1], fused.project_s8 = _merge(self.laterals[1], self.project_s8), nn.Identity()

@@ -63,7 +63,7 @@ class MemoryEncoder(nn.Module):
 
     def forward(self, features: Tensor, decoded: DecodedFrame, is_prompted: Tensor, bank: MemoryBank) -> MemoryBank:
         memory = self.encode(features, decoded.mask_logits, decoded.object_score, is_prompted)
-        return self.bank_update(memory, decoded.iou, decoded.object_score, decoded.object_pointer, is_prompted, bank)
+        return self.bank_update(memory, decoded, is_prompted, bank)
 
     def encode(self, features: Tensor, mask_logits: Tensor, object_score: Tensor, is_prompted: Tensor) -> Tensor:
         """The frame's memory before compression, [B, D, G, G]: SAM 2's own."""

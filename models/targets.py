@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+INT8 = "int8"
+"""The precision that takes a quantized model's weights."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One runtime that the programs are converted for.
 
     name: as on the command line. title: as its makers spell it. extra: what to install (`tinysam2[extra]`).
     packages: the import names that the extra brings. converter, backend: modules of this project.
-    addressing: how a program's tensors are passed to it.
+    addressing: how a program's tensors are passed to it. unfolded_weights: whether the converter takes int8 weights
+    in the form of `models.quantization.layers.FrozenLayer.unfold`.
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     """
@@ -36,6 +41,7 @@ class Target:
     shipped_for: tuple[str, ...]
     runtime: str
     addressing: str
+    unfolded_weights: bool = False
 
     @property
     def default_precision(self) -> str:
@@ -100,6 +106,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 shipped_for=("android",),
                 runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
                 addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
+                unfolded_weights=True,
             ),
         )
     }

@@ -35,3 +35,42 @@ def nano_backend(nano_model):
     torch.set_num_threads(1)
     yield TorchBackend(nano_model)
     torch.set_num_threads(former)
+
+
+@pytest.fixture(scope="session")
+def coreml_stand_ins(tmp_path_factory) -> Path:
+    """Core ML packages of nano's contract that compute next to nothing, and so convert in seconds.
+
+    Every output is a fixed tensor plus the mean of the program's first input.
+    """
+    pytest.importorskip("coremltools")
+    import torch
+
+    from converters.coreml import convert
+    from converters.export import ExportedModel
+    from models.artifacts import ArtifactCard
+    from models.config import preset
+    from models.console import silenced
+    from models.contract import program_contract
+
+    class StandIn(torch.nn.Module):
+        def __init__(self, spec):
+            super().__init__()
+            self.spec = spec
+            generator = torch.Generator().manual_seed(0)
+            for tensor in spec.outputs:
+                self.register_buffer(f"fixed_{tensor.name}", torch.randn(tensor.shape, generator=generator))
+
+        def forward(self, **tensors):
+            mean = tensors[self.spec.input_names[0]].mean()
+            return tuple(getattr(self, f"fixed_{name}") + mean for name in self.spec.output_names)
+
+    config, folder, programs = preset("nano"), tmp_path_factory.mktemp("coreml"), []
+    for spec in program_contract(config).values():
+        example = {tensor.name: torch.zeros(tensor.shape) for tensor in spec.inputs}
+        module = StandIn(spec)
+        programs.append(ExportedModel(module, example, torch.export.export(module, (), example, strict=False)))
+    with silenced():
+        files = convert(programs, "fp32", folder)
+    ArtifactCard("coreml", "nano", "fp32", "float32", files, "none", "", False, {}).write(folder)
+    return folder

@@ -51,6 +51,20 @@ class Steps:
         self.begin(step)
         return lambda done: self._live.update(self._task, completed=done)
 
+    def measured(self, step: str, total: int) -> Callable[[int, str], None]:
+        """Begins a step, and returns a function that shows how many of `total` it has done, and figures beside it."""
+        self.begin(step, total)
+        shown = ""
+
+        def show(done: int, figures: str) -> None:
+            nonlocal shown
+            self._live.update(self._task, completed=done, description=f"{step}: {figures}" if figures else step)
+            if figures != shown and not self._console.is_terminal:
+                self._console.print(f"{done}/{total} {figures}", markup=False, highlight=False)
+            shown = figures
+
+        return show
+
     def counted(self, items: Iterable[Item], step: str, total: int | None) -> Iterator[Item]:
         """The items, one at a time, each counted when the next is asked for."""
         self.begin(step, total)
@@ -60,12 +74,14 @@ class Steps:
 
 
 @contextmanager
-def shown_steps() -> Iterator[Steps]:
+def shown_steps(visible: bool = True) -> Iterator[Steps]:
     """Steps on standard error that stay visible while native libraries' noise is kept off it.
 
+    visible: False where another process speaks for this one.
     They hold a descriptor of their own: `models.console.silenced` points the usual one elsewhere.
     """
-    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as stream:
+    descriptor = os.dup(2) if visible else os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as stream:
         console = Console(file=stream, width=_width(stream))
         live = Progress(
             SpinnerColumn(),

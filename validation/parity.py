@@ -91,14 +91,20 @@ class ParityCheck:
                 (sqnr_db(reference, value), cosine(reference, value), max_abs_error(reference, value))
             )
 
-    def follow(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None, reference: TrackedFrame) -> None:
-        """Tracks the next frame with this backend's own banks and compares the masks."""
+    def follow(
+        self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None, reference: TrackedFrame
+    ) -> tuple[TrackedFrame, float]:
+        """Tracks the next frame with this backend's own banks and compares the masks.
+
+        Returns what was tracked, and the mask IoU with the reference, the mean over objects.
+        """
         tracked = self.tracker.track(frame, prompts)
         ious = [mask_iou(reference.objects[i].mask, tracked.objects[i].mask) for i in reference.objects]
         self._ious.append(float(np.mean(ious)))
         banks = self.tracker.banks.values()
         self._memory_tokens = max(self._memory_tokens, *(bank["memory_tokens"].shape[1] for bank in banks))
         self._bank_bytes = max(self._bank_bytes, *(sum(v.nbytes for v in bank.values()) for bank in banks))
+        return tracked, self._ious[-1]
 
     def programs(self) -> tuple[ProgramParity, ...]:
         """What the replayed calls came to."""

@@ -1,21 +1,24 @@
 """The report of a validation: every measurement and verdict, as data."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 
-from mobile_runtime.backend import ProgramMemory
-from models.files import atomic_path
+from mobile_runtime.memory import ModelMemory
+from validation.budget import Budget
+from validation.environment import Environment, this_environment
 from validation.gates import Gate
+from validation.memory_measured import MeasuredMemory
 from validation.parity import ChainParity, ProgramParity
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 """Raised when a field of the JSON report changes its meaning or goes."""
 
 
 @dataclass(frozen=True)
 class TargetReport:
-    """One target's artifacts: what was measured and whether it passed."""
+    """One target's artifacts: what was measured and whether it passed.
+
+    memory: what the artifacts tell. measured: in a fresh process; None where it was not.
+    """
 
     target: str
     precision: str
@@ -23,7 +26,8 @@ class TargetReport:
     versions: dict[str, str]
     programs: tuple[ProgramParity, ...]
     chain: ChainParity
-    memory: dict[str, ProgramMemory]
+    memory: ModelMemory
+    measured: MeasuredMemory | None
     gates: tuple[Gate, ...]
 
     @property
@@ -33,6 +37,7 @@ class TargetReport:
     def to_json(self) -> dict:
         return {
             **asdict(self),
+            "memory": _memory_json(self.memory),
             "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
             "chain": {**asdict(self.chain), "mean_iou": self.chain.mean_iou, "min_iou": self.chain.min_iou},
             "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],
@@ -45,6 +50,7 @@ class Report:
     """A whole validation: the float model, the clip, and every target.
 
     trained: whether the weights were ever trained; where not, parity is real and masks mean nothing.
+    float_memory, float_measured: the float model's, as a target's are. environment: this process's, unless given.
     """
 
     preset: str
@@ -56,7 +62,11 @@ class Report:
     width: int
     height: int
     objects: int
+    budget: Budget
+    float_memory: ModelMemory
+    float_measured: MeasuredMemory | None
     targets: tuple[TargetReport, ...]
+    environment: Environment = field(default_factory=this_environment)
 
     @property
     def passed(self) -> bool:
@@ -66,11 +76,11 @@ class Report:
         return {
             "report_version": REPORT_VERSION,
             **asdict(self),
+            "float_memory": _memory_json(self.float_memory),
             "targets": [target.to_json() for target in self.targets],
             "passed": self.passed,
         }
 
-    def write(self, path: Path) -> None:
-        """Writes the JSON report, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
+
+def _memory_json(memory: ModelMemory) -> dict:
+    return {**asdict(memory), "total": asdict(memory.total)}

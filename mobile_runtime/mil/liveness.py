@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mobile_runtime.memory_liveness import BEFORE, Lifetime, fullest_moment
 from mobile_runtime.mil.graph import Graph
 from models.errors import InputError
 
@@ -49,30 +50,20 @@ def peak_activation(graph: Graph) -> PeakActivation:
         for name in operation.outputs:
             buffer[name] = buffer.get(viewed, name)
 
-    last_use = dict.fromkeys(graph.inputs, -1)
-    for index, operation in enumerate(operations):
-        for name in (*operation.input_names, *operation.outputs):
-            if name in buffer:
-                last_use[buffer[name]] = index
-    last_use.update((buffer[name], len(operations)) for name in graph.outputs if name in buffer)
-
-    alive = {name: _bytes(graph, name) for name in graph.inputs}
-    total = sum(alive.values())
-    peak_bytes, peak_operation, peak_tensors = total, "", dict(alive)
-    _drop(alive, [name for name, last in last_use.items() if last < 0])
-    expiring: dict[int, list[str]] = {}
-    for name, last in last_use.items():
-        expiring.setdefault(last, []).append(name)
+    first = dict.fromkeys(graph.inputs, BEFORE)
+    last = dict.fromkeys(graph.inputs, BEFORE)
     for index, operation in enumerate(operations):
         for name in operation.outputs:
             if buffer[name] == name:
-                alive[name] = _bytes(graph, name)
-        total = sum(alive.values())
-        if total > peak_bytes:
-            peak_bytes, peak_operation, peak_tensors = total, operation.name, dict(alive)
-        _drop(alive, expiring.get(index, []))
-    largest_first = sorted(peak_tensors.items(), key=lambda item: -item[1])
-    return PeakActivation(peak_bytes, peak_operation, tuple(largest_first))
+                first[name] = index
+        for name in (*operation.input_names, *operation.outputs):
+            if name in buffer:
+                last[buffer[name]] = index
+    last.update((buffer[name], len(operations)) for name in graph.outputs if name in buffer)
+
+    moment = fullest_moment(Lifetime(name, _bytes(graph, name), step, last[name]) for name, step in first.items())
+    operation = "" if moment.step == BEFORE else operations[min(moment.step, len(operations) - 1)].name
+    return PeakActivation(moment.bytes, operation, moment.tensors)
 
 
 def _with_computed_outputs(graph: Graph) -> list:
@@ -92,8 +83,3 @@ def _bytes(graph: Graph, name: str) -> int:
     if not tensor_type.is_static:
         raise InputError(f"The memory of '{name}' {tensor_type} is known only at run time; convert with fixed shapes.")
     return tensor_type.bytes
-
-
-def _drop(alive: dict[str, int], names: list[str]) -> None:
-    for name in names:
-        alive.pop(name, None)

@@ -18,8 +18,8 @@ from models.errors import InputError
 _PACKAGE_ONLY_TYPES = {"const", "write_state"}
 
 
-def load_graph(path: str | Path, function: str) -> Graph:
-    """Read one function of a .mlpackage.
+def load_graph(path: str | Path, function: str | None) -> Graph:
+    """Read one function of a .mlpackage; None is the one that the package names its default.
 
     Raises InputError when the path is not a readable ML Program package, has no such function, or uses an
     operation the interpreter does not know.
@@ -29,6 +29,7 @@ def load_graph(path: str | Path, function: str) -> Graph:
     with _quiet_coremltools() as coremltools:
         specification = _read_specification(coremltools, path)
         program = specification.mlProgram
+        function = function or specification.description.defaultFunctionName or "main"
         if function not in program.functions:
             known = ", ".join(sorted(program.functions))
             raise InputError(f"{path} has no function '{function}'; it has: {known}.")

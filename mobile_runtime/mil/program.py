@@ -41,8 +41,8 @@ class MILProgram:
         graph.constants = dict.fromkeys(graph.constants)
 
     @classmethod
-    def load(cls, path: str | Path, function: str = "main", storage: str = "declared") -> "MILProgram":
-        """Load one function of a .mlpackage.
+    def load(cls, path: str | Path, function: str | None = None, storage: str = "declared") -> "MILProgram":
+        """Load one function of a .mlpackage; of several, the package's default unless one is named.
 
         Raises InputError when the package is missing, damaged, not an ML Program, or uses unknown operations.
         """

@@ -62,7 +62,7 @@ def bundle(artifacts, tmp_path):
     def write(platform: str, **passed: bool) -> tuple[Path, dict]:
         cards = [read_card(artifacts, target) for target in TARGETS.values()]
         folder = tmp_path / "new" / platform
-        write_bundle(platform, cards, artifacts, report_of(**passed), folder)
+        write_bundle(platform, cards, artifacts, report_of(**passed), "<!DOCTYPE html>", folder)
         return folder, json.loads((folder / "manifest.json").read_text())
 
     return write
@@ -94,7 +94,7 @@ def test_the_artifacts_are_copied_as_they_are_and_can_be_loaded_from_the_bundle(
         assert read_card(folder, TARGETS[name]) == read_card(artifacts, TARGETS[name])
     originals = contents(artifacts)
     copied = contents(folder)
-    del copied["manifest.json"], copied["report.json"]
+    del copied["manifest.json"], copied["report.json"], copied["report.html"]
     assert copied.items() <= originals.items()
 
 
@@ -138,6 +138,7 @@ def test_another_platforms_failure_does_not_count(bundle):
 def test_the_report_is_included_whole(bundle):
     folder, _ = bundle("ios", tflite=False)
     assert json.loads((folder / "report.json").read_text()) == report_of(tflite=False)
+    assert (folder / "report.html").read_text() == "<!DOCTYPE html>"
 
 
 def test_the_manifest_says_where_the_weights_come_from_and_that_they_are_untrained(bundle):

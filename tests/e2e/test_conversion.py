@@ -1,6 +1,7 @@
 """The nano preset, converted for real, is still the model."""
 
 import json
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
@@ -26,6 +27,19 @@ def test_all_artifacts_pass_every_gate_on_the_sample_clip(tinysam2, artifacts, o
         failed = [gate for target in report["targets"] for gate in target["gates"] if not gate["passed"]]
         assert failed == []
         assert result.exit_code == 0
+
+
+def test_reports_are_written_in_the_forms_that_their_names_ask_for(tinysam2, artifacts, clip, tmp_path):
+    paths = {suffix: tmp_path / f"report.{suffix}" for suffix in ("html", "json", "md", "xml")}
+    options = [option for path in paths.values() for option in ("--report", path)]
+    result = tinysam2("validate", artifacts, "--clip", clip, "--frames", 3, *options)
+
+    assert result.exit_code == 0, result.output
+    report = json.loads(paths["json"].read_text())
+    assert paths["html"].read_text(encoding="utf-8").count("data:image/webp;base64,") == 3 * (1 + 2 * 3)
+    assert paths["md"].read_text(encoding="utf-8").startswith("## All 3 targets passed")
+    cases = ElementTree.parse(paths["xml"]).getroot().iter("testcase")
+    assert len(list(cases)) == sum(len(target["gates"]) for target in report["targets"])
 
 
 def test_artifacts_hold_the_weights_once_at_the_precision_asked_for(artifacts, other_artifacts, loaded):

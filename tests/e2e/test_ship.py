@@ -10,6 +10,7 @@ import pytest
 import converters.convert
 from models.artifacts import read_card, targets_in
 from validation import gates
+from validation.memory_measured import can_measure
 
 
 @pytest.fixture
@@ -42,13 +43,17 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, t
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
         assert set(manifest["targets"]) == targets
         assert manifest["parity"]["passed"] is True
-        assert json.loads((folder / "report.json").read_text())["passed"] is True
+        report = json.loads((folder / "report.json").read_text())
+        assert report["passed"] is True
+        if can_measure():
+            assert all(target["measured"]["frames"] == 300 for target in report["targets"])
+        assert "All 3 targets passed" in (folder / "report.html").read_text(encoding="utf-8")
         assert manifest["weights"]["trained"] is False
         assert "untrained weights" in result.output
 
 
 def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impossible_gates):
-    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2)
+    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
 
     assert result.exit_code == 1
     assert not (tmp_path / "dist").exists()
@@ -56,17 +61,17 @@ def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impo
 
 def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, converted_before, monkeypatch):
     dist = tmp_path / "dist"
-    assert tinysam2("ship", "--output", dist, "--frames", 2).exit_code == 0
+    assert tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 0
     former = {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()}
     for precision, limits in gates.PARITY_LIMITS.items():
         monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
 
-    assert tinysam2("ship", "--output", dist, "--frames", 2).exit_code == 1
+    assert tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 1
     assert {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()} == former
 
 
 def test_kept_failed_bundles_say_so(tinysam2, tmp_path, converted_before, impossible_gates):
-    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--keep-failed")
+    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure", "--keep-failed")
 
     assert result.exit_code == 1
     for platform in ("ios", "android"):

@@ -1,7 +1,7 @@
 """The exported bank update does what a plain-Python bank, written for reading, does: on any history.
 
 The reference follows the mechanisms as the docs tell them, in lists and loops, and shares no code with
-`models.bank`. Histories are made so that tokens are exactly equally redundant or clearly not, and
+`models.bank`. Histories are made so that tokens are worth exactly the same or clearly not, and
 rounding decides nothing.
 """
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from models.bank import BankUpdate, MemoryBank, empty_bank
 from models.config import DENSE_BANK, BankConfig, ModelConfig, RepViTConfig
+from models.mask_decoder import DecodedFrame
 
 Vector = list[float]
 
@@ -29,11 +30,12 @@ OLDEST_COUNTED = 1024
 
 @dataclass
 class Token:
-    """One remembered place: what it looks like, and where it was on the feature grid."""
+    """One place: what it looks like, where it was on the feature grid, and what share of it the object covered."""
 
     values: Vector
     x: float
     y: float
+    covered: float
 
 
 @dataclass
@@ -55,9 +57,10 @@ class Pointer:
 
 @dataclass
 class Frame:
-    """What the memory encoder says of a frame: memory[y][x] is a vector; score is a logit."""
+    """What is said of a frame: memory[y][x] is a vector, mask[y][x] a logit, four of them a cell; score is a logit."""
 
     memory: list[list[Vector]]
+    mask: list[list[float]]
     iou: float
     score: float
     pointer: Vector
@@ -65,7 +68,7 @@ class Frame:
 
     @property
     def quality(self) -> float:
-        return self.iou / (1 + math.exp(-self.score))
+        return self.iou * sigmoid(self.score)
 
 
 class ReferenceBank:
@@ -81,13 +84,13 @@ class ReferenceBank:
         for remembered in self.slots + self.pointers:
             if remembered:
                 remembered.age = min(remembered.age + 1, OLDEST_COUNTED)
-        tokens = average_pooled(frame.memory, self.settings.spatial_pool)
+        tokens = pooled_tokens(frame, self.settings.spatial_pool)
         if frame.prompted:
             self.slots[0] = Slot(tokens, frame.quality)
             self.pointers[0] = Pointer(frame.pointer)
         elif not self.settings.quality_management or frame.quality >= self.settings.quality_threshold:
             place = self.least_valuable_slot()
-            self.slots[place] = Slot(self.least_redundant(tokens, place), frame.quality)
+            self.slots[place] = Slot(self.most_worth(tokens, place), frame.quality)
             self.pointers[first_empty_or_oldest(self.pointers)] = Pointer(frame.pointer)
 
     def least_valuable_slot(self) -> int:
@@ -105,8 +108,8 @@ class ReferenceBank:
                 best, least = place, retention
         return best
 
-    def least_redundant(self, tokens: list[Token], place: int) -> list[Token]:
-        """What a frame keeps in that slot, the least redundant token first, the earlier one of equals."""
+    def most_worth(self, tokens: list[Token], place: int) -> list[Token]:
+        """What a frame keeps in that slot, the token of most worth first, the earlier one of equals."""
         if self.kept == len(tokens):
             return tokens
         staying = [
@@ -116,22 +119,35 @@ class ReferenceBank:
             for token in slot.tokens
         ]
 
-        def redundancy(token: Token) -> float:
-            return max((cosine(token.values, other) for other in staying), default=0.0)
+        def worth(token: Token) -> float:
+            novelty = 1 - max((cosine(token.values, other) for other in staying), default=0.0)
+            on_object = self.settings.foreground_weight * token.covered
+            at_boundary = self.settings.boundary_weight * token.covered * (1 - token.covered)
+            return novelty + on_object + at_boundary
 
         # Python's sort leaves equal ones in their order. The digits cut off are rounding errors.
-        return sorted(tokens, key=lambda token: round(redundancy(token), 5))[: self.kept]
+        return sorted(tokens, key=lambda token: -round(worth(token), 5))[: self.kept]
 
 
-def average_pooled(memory: list[list[Vector]], side: int) -> list[Token]:
-    """The mean of each block of side x side cells, row by row, at the block's centre."""
+def pooled_tokens(frame: Frame, side: int) -> list[Token]:
+    """The mean of each block of side x side cells, row by row, at the block's centre, and of the mask over it."""
     tokens = []
-    for top in range(0, len(memory), side):
-        for left in range(0, len(memory), side):
-            block = [memory[y][x] for y in range(top, top + side) for x in range(left, left + side)]
-            mean = [sum(channel) / len(block) for channel in zip(*block, strict=True)]
-            tokens.append(Token(mean, left + (side - 1) / 2, top + (side - 1) / 2))
+    for top in range(0, len(frame.memory), side):
+        for left in range(0, len(frame.memory), side):
+            vectors = block(frame.memory, left, top, side)
+            mean = [sum(channel) / len(vectors) for channel in zip(*vectors, strict=True)]
+            logits = block(frame.mask, 4 * left, 4 * top, 4 * side)
+            covered = sum(map(sigmoid, logits)) / len(logits)
+            tokens.append(Token(mean, left + (side - 1) / 2, top + (side - 1) / 2, covered))
     return tokens
+
+
+def block(rows: list[list], left: int, top: int, side: int) -> list:
+    return [rows[y][x] for y in range(top, top + side) for x in range(left, left + side)]
+
+
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
 
 
 def first_empty_or_oldest(places: list) -> int:
@@ -172,6 +188,10 @@ CONFIGS = {
     "steep age discount": make_config(age_discount=0.7),
     "no threshold": make_config(quality_threshold=0.0),
     "threshold that a quality meets exactly": make_config(quality_threshold=0.25),
+    "novelty alone": make_config(foreground_weight=0.0, boundary_weight=0.0),
+    "novelty and the object": make_config(boundary_weight=0.0),
+    "novelty and the boundary": make_config(foreground_weight=0.0),
+    "the mask above novelty": make_config(foreground_weight=2.5, boundary_weight=4.0),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
@@ -179,16 +199,33 @@ BLANK, TEXTURES = WIDTH, 3
 """Kinds of tokens: 0 .. WIDTH - 1 are unit vectors, the same in every frame; then a zero; then textures,
 which no two frames share."""
 
+INSIDE, OUTSIDE = 200.0, -200.0
+"""Logits whose sigmoid is 1 and 0 to the last digit."""
+
+COVERS = {
+    "outside": lambda x, y: OUTSIDE,
+    "inside": lambda x, y: INSIDE,
+    "left half": lambda x, y: INSIDE if x < 0.5 else OUTSIDE,
+    "a corner": lambda x, y: INSIDE if x >= 0.5 and y < 0.5 else OUTSIDE,
+    "all but a corner": lambda x, y: INSIDE if x < 0.5 or y < 0.5 else OUTSIDE,
+    "undecided": lambda x, y: 0.0,
+    "likely": lambda x, y: 1.0,
+    "unlikely": lambda x, y: -2.0,
+}
+"""Mask logits over one token, by the place in it, 0 .. 1. With all the weights above two of them add exactly the same
+to a token's worth, or clearly more or less, and never by the difference between redundancies of 0 and 1."""
+
 
 def make_frame(
     config: ModelConfig,
     kinds: list[int],
+    covers: list[str],
     iou: float = 1.0,
     score: float = 3.0,
     prompted: bool = False,
     seed: int = 0,
 ) -> Frame:
-    """A frame whose pooled tokens are of these kinds, row by row. Within a pooled block, cells differ."""
+    """A frame whose pooled tokens are of these kinds, and covered so, row by row. Within a block, cells differ."""
     side, blocks = config.bank.spatial_pool, config.grid // config.bank.spatial_pool
 
     def cell(x: int, y: int) -> Vector:
@@ -200,9 +237,15 @@ def make_frame(
         offset = 0.0 if side % 2 else (-1.0) ** (x + y) * 3
         return [float(channel == kind) + offset for channel in range(WIDTH)]
 
+    def logit(x: int, y: int) -> float:
+        wide = 4 * side
+        cover = COVERS[covers[(y // wide) * blocks + x // wide]]
+        return cover(x % wide / wide, y % wide / wide)
+
     memory = [[cell(x, y) for x in range(config.grid)] for y in range(config.grid)]
+    mask = [[logit(x, y) for x in range(config.mask_size)] for y in range(config.mask_size)]
     noise = random.Random(f"{seed} pointer")
-    return Frame(memory, iou, score, [noise.gauss(0, 1) for _ in range(POINTER_WIDTH)], prompted)
+    return Frame(memory, mask, iou, score, [noise.gauss(0, 1) for _ in range(POINTER_WIDTH)], prompted)
 
 
 @st.composite
@@ -210,6 +253,10 @@ def histories(draw, config: ModelConfig, most: int = 12) -> list[Frame]:
     """Any run of frames: prompted at first or not, prompted again, lost, seen again, alike, all new."""
     frames = []
     kinds_of_token = st.integers(0, BLANK + TEXTURES)
+    covers = st.one_of(
+        st.lists(st.sampled_from(list(COVERS)), min_size=config.pooled_tokens, max_size=config.pooled_tokens),
+        st.sampled_from(list(COVERS)).map(lambda cover: [cover] * config.pooled_tokens),
+    )
     for index in range(draw(st.integers(1, most))):
         repeat = draw(st.sampled_from(["new", "alike", "one kind"]))
         if repeat == "one kind":
@@ -220,6 +267,7 @@ def histories(draw, config: ModelConfig, most: int = 12) -> list[Frame]:
             make_frame(
                 config,
                 kinds,
+                draw(covers),
                 iou=draw(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])),
                 score=draw(st.sampled_from([-2.0, 0.0, 1.0, 3.0])),
                 prompted=draw(st.integers(0, 9)) < (7 if index == 0 else 1),
@@ -229,14 +277,16 @@ def histories(draw, config: ModelConfig, most: int = 12) -> list[Frame]:
     return frames
 
 
-def as_tensors(frame: Frame) -> tuple[torch.Tensor, ...]:
-    return (
-        torch.tensor(frame.memory).permute(2, 0, 1)[None],
-        torch.tensor([[frame.iou]]),
-        torch.tensor([[frame.score]]),
-        torch.tensor([frame.pointer]),
-        torch.tensor([[float(frame.prompted)]]),
+def as_tensors(*frames: Frame) -> tuple[torch.Tensor, DecodedFrame, torch.Tensor]:
+    """A batch of frames as the bank update takes them."""
+    decoded = DecodedFrame(
+        torch.tensor([[frame.mask] for frame in frames]),
+        torch.tensor([[frame.iou] for frame in frames]),
+        torch.tensor([[frame.score] for frame in frames]),
+        torch.tensor([frame.pointer for frame in frames]),
     )
+    memory = torch.tensor([frame.memory for frame in frames]).permute(0, 3, 1, 2)
+    return memory, decoded, torch.tensor([[float(frame.prompted)] for frame in frames])
 
 
 def as_bank(reference: ReferenceBank, config: ModelConfig) -> MemoryBank:
@@ -259,7 +309,8 @@ def as_bank(reference: ReferenceBank, config: ModelConfig) -> MemoryBank:
 @functools.cache
 def exported(config: ModelConfig):
     """The bank update as every target receives it."""
-    example = (*as_tensors(make_frame(config, [0] * config.pooled_tokens)), empty_bank(config))
+    frame = make_frame(config, [0] * config.pooled_tokens, ["inside"] * config.pooled_tokens)
+    example = (*as_tensors(frame), empty_bank(config))
     return torch.export.export(BankUpdate(config), example, strict=False).module()
 
 
@@ -328,6 +379,6 @@ def test_several_banks_are_updated_at_once_as_one_by_one(config, data):
     alone = [run(exported(config), config, frames[:length]) for frames in pair]
     update, bank = BankUpdate(config), empty_bank(config, batch=2)
     for step, frames in enumerate(zip(*(frames[:length] for frames in pair), strict=True)):
-        bank = update(*(torch.cat(tensors) for tensors in zip(*map(as_tensors, frames), strict=True)), bank)
+        bank = update(*as_tensors(*frames), bank)
         expected = (torch.cat(tensors) for tensors in zip(*(banks[step] for banks in alone), strict=True))
         assert_agree(bank, MemoryBank(*expected))

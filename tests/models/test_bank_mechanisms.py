@@ -1,5 +1,6 @@
 """What each mechanism of the memory bank does, by example, and that each can be switched off."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from models.bank import BankUpdate, MemoryBank, empty_bank
 from models.config import DENSE_BANK, BankConfig, ModelConfig, RepViTConfig
+from models.mask_decoder import DecodedFrame
 
 WIDTH, POINTER_WIDTH = 8, 16
 
@@ -23,23 +25,29 @@ MANAGED = make_config()
 FIRST, SECOND, THIRD, FOURTH = [0.5, 0.5], [2.5, 0.5], [0.5, 2.5], [2.5, 2.5]
 """Where the four pooled tokens of a frame lie."""
 
+COVERED = {".": (0, 0), "o": (1, 0), "#": (1, 1)}
+"""Whether the object covers the left and the right half of a token: background, boundary, inside."""
+
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame: the kinds of its four tokens, and how well it was seen, between 0 and 1."""
+    """A frame: the kinds of its four tokens, where its object lies, and how well it was seen, between 0 and 1."""
 
     kinds: str = "abcd"
+    mask: str = "...."
     quality: float = 0.9
     prompted: bool = False
 
-    def tensors(self, config: ModelConfig) -> tuple[Tensor, ...]:
+    def tensors(self, config: ModelConfig) -> tuple[Tensor, DecodedFrame, Tensor]:
         """As the bank update takes it; tokens of different kinds are at right angles."""
         kinds = torch.tensor(["abcdefgh".index(kind) for kind in self.kinds]).reshape(2, 2)
         memory = torch.nn.functional.one_hot(kinds, WIDTH).float().repeat_interleave(2, 0).repeat_interleave(2, 1)
-        certain = torch.full((1, 1), 20.0)
+        halves = torch.tensor([COVERED[covered] for covered in self.mask]).reshape(2, 4)
+        mask = (400.0 * halves - 200).repeat_interleave(8, 0).repeat_interleave(4, 1)
+        quality, certain = torch.full((1, 1), self.quality), torch.full((1, 1), 20.0)
         pointer = torch.full((1, POINTER_WIDTH), self.quality)
-        prompted = torch.full((1, 1), float(self.prompted))
-        return memory.permute(2, 0, 1)[None], torch.full((1, 1), self.quality), certain, pointer, prompted
+        decoded = DecodedFrame(mask[None, None], quality, certain, pointer)
+        return memory.permute(2, 0, 1)[None], decoded, torch.full((1, 1), float(self.prompted))
 
 
 PROMPTED, GOOD, OCCLUDED = Seen(prompted=True), Seen(), Seen(quality=0.1)
@@ -129,7 +137,7 @@ def test_a_prompt_is_written_however_poor_its_quality():
 
 
 def test_a_new_prompt_replaces_the_conditioning_memory_and_nothing_else():
-    before, after = banks(MANAGED, PROMPTED, GOOD, GOOD, Seen("efgh", 0.5, prompted=True))[-2:]
+    before, after = banks(MANAGED, PROMPTED, GOOD, GOOD, Seen("efgh", quality=0.5, prompted=True))[-2:]
     pooled = MANAGED.pooled_tokens
     assert after.slot_age.tolist() == [[0, 2, 1, -1]]
     assert after.memory_tokens[0, :pooled].argmax(-1).tolist() == [4, 5, 6, 7]
@@ -185,6 +193,44 @@ def test_tokens_of_the_slot_that_is_replaced_do_not_count_as_kept():
 
 def test_tokens_of_other_recent_slots_count_as_kept():
     assert places_kept(MANAGED, PROMPTED, Seen("aaee"), Seen("eagh"), slot=2) == [THIRD, FOURTH]
+
+
+@pytest.mark.parametrize("mask", sorted(map("".join, itertools.permutations(".o#"))))
+def test_of_equally_new_tokens_the_boundarys_come_first_then_the_insides(mask):
+    config = make_config(tokens_per_frame=3)
+    places = dict(zip(mask, (FIRST, SECOND, THIRD), strict=True))
+    kept = places_kept(config, PROMPTED, Seen("efga", mask + "."))
+    assert kept == [places["o"], places["#"], places["."]]
+
+
+def test_a_new_token_of_the_background_comes_before_a_known_one_of_the_object():
+    assert places_kept(MANAGED, PROMPTED, Seen("abef", "#o..")) == [THIRD, FOURTH]
+
+
+def test_with_weight_enough_the_object_comes_before_what_is_new():
+    config = make_config(foreground_weight=3.0)
+    assert places_kept(config, PROMPTED, Seen("abef", ".##.")) == [THIRD, SECOND]
+
+
+@pytest.mark.parametrize(
+    ("weights", "kept"),
+    [
+        ({"foreground_weight": 0.0}, [THIRD, FIRST]),
+        ({"boundary_weight": 0.0}, [SECOND, THIRD]),
+        ({"foreground_weight": 0.0, "boundary_weight": 0.0}, [FIRST, SECOND]),
+    ],
+)
+def test_inside_and_boundary_are_weighed_apart(weights, kept):
+    assert places_kept(make_config(**weights), PROMPTED, Seen("efgh", ".#o.")) == kept
+
+
+@pytest.mark.parametrize("mask", ["####", "o#..", "..#o", "oooo"])
+def test_without_weights_the_mask_changes_nothing(mask):
+    config = make_config(foreground_weight=0.0, boundary_weight=0.0)
+    frames = ["eaff", "gbha", "dceh"]
+    unmasked = banks(config, PROMPTED, *(Seen(kinds) for kinds in frames))[-1]
+    masked = banks(config, Seen(mask=mask, prompted=True), *(Seen(kinds, mask) for kinds in frames))[-1]
+    assert all(torch.equal(a, b) for a, b in zip(masked, unmasked, strict=True))
 
 
 def test_without_selection_every_pooled_token_is_kept_in_its_place():

@@ -78,6 +78,12 @@ def test_a_trunk_that_cannot_be_built_names_the_field_and_what_is_valid(field, v
         ("age_discount", -1e-9, "at least 0, and finite"),
         ("age_discount", float("inf"), "at least 0, and finite"),
         ("age_discount", float("nan"), "at least 0, and finite"),
+        ("foreground_weight", -1e-9, "at least 0, and finite"),
+        ("foreground_weight", float("inf"), "at least 0, and finite"),
+        ("foreground_weight", float("nan"), "at least 0, and finite"),
+        ("boundary_weight", -1e-9, "at least 0, and finite"),
+        ("boundary_weight", float("inf"), "at least 0, and finite"),
+        ("boundary_weight", float("nan"), "at least 0, and finite"),
     ],
 )
 def test_a_bank_that_cannot_be_built_names_the_field_and_what_is_valid(field, value, valid):

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from models.bank import BankUpdate, empty_bank
 from models.contract import MAX_AGE, NEXT, PADDING_LABEL, program_contract
+from models.mask_decoder import DecodedFrame
 from models.programs import build_programs
 
 TOLERANCE = 1e-4
@@ -42,9 +43,10 @@ def half_full_bank(config, seed: int = 0) -> dict[str, Tensor]:
     bank, update = empty_bank(config), BankUpdate(config)
     for age in range(2):
         memory = seeded(1, config.memory_dim, config.grid, config.grid, seed=seed + age)
+        mask = seeded(1, 1, config.mask_size, config.mask_size, seed=seed + age)
         pointer = seeded(1, config.hidden_dim, seed=seed + age)
         certain, prompted = torch.ones(1, 1), torch.full((1, 1), 1.0 - age)
-        bank = update(memory, certain, 9 * certain, pointer, prompted, bank)
+        bank = update(memory, DecodedFrame(mask, certain, 9 * certain, pointer), prompted, bank)
     return bank._asdict()
 
 

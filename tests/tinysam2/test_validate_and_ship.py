@@ -77,6 +77,31 @@ def test_a_report_that_cannot_be_written(refused, tmp_path):
     refused("--report", tmp_path / "file" / "report.json", words=["report.json", "file"])
 
 
+def test_a_report_in_a_form_that_there_is_not(refused, tmp_path):
+    refused(
+        "--report", tmp_path / "r.json", "--report", tmp_path / "r.pdf", words=["r.pdf", ".json, .html, .md or .xml"]
+    )
+
+
+BAD_BUDGETS = [
+    ('{"totl": 3}', ["unknown limit 'totl'", "growth_over_300_frames"]),
+    ('{"total": -3}', ["total is -3", "at least 0"]),
+    ("total: 3", ["is not JSON"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_BUDGETS)
+def test_a_budget_that_is_none(refused, run, assert_refused, tmp_path, text, words):
+    (tmp_path / "budget.json").write_text(text)
+    refused("--budget", tmp_path / "budget.json", words=words)
+    assert_refused(run("ship", "--budget", tmp_path / "budget.json", "--output", tmp_path / "dist"), *words)
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_budget_that_is_not_there(refused, tmp_path):
+    refused("--budget", tmp_path / "absent.json", words=["absent.json does not exist"])
+
+
 def test_a_runtime_that_is_not_installed(refused, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "litert_torch" else find(name))
@@ -89,7 +114,7 @@ def test_corrupt_artifacts_write_no_report(run, artifacts):
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "tinysam2.tflite" in result.stderr
-    assert not (artifacts / "report.json").exists()
+    assert not list(artifacts.glob("report.*"))
 
 
 @pytest.mark.parametrize("target", list(TARGETS))

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from mobile_runtime.backend import ProgramMemory
-from models.config import PRESETS, preset
-from models.contract import MEMORY_ENCODER, bank_spec
+from mobile_runtime.memory import ModelMemory, Peak, TensorBytes, account
+from models.config import preset
+from models.contract import IMAGE_ENCODER, MEMORY_ENCODER, program_contract
 from models.targets import TARGETS
-from validation.gates import MEMORY_LIMITS, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates
+from validation.budget import DEFAULT_BUDGETS, Limit
+from validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates
+from validation.memory_measured import MeasuredMemory
 from validation.parity import ChainParity, ProgramParity, TensorParity
 
 NANO = preset("nano")
+BUDGET = DEFAULT_BUDGETS["nano"]
 FP32 = PARITY_LIMITS["fp32"]
 every_precision = pytest.mark.parametrize("precision", PARITY_LIMITS)
 
@@ -86,44 +89,79 @@ def test_the_token_gate_is_asked_of_the_memory_encoder_only():
 
 
 def test_the_bank_may_take_its_budget_and_no_more():
-    limit = MEMORY_LIMITS["nano"]
-    most = int(limit.bank_mib * MIB)
-    assert failed(memory_gates(NANO, {}, chain(tokens=124, bank_bytes=most))) == []
-    assert failed(memory_gates(NANO, {}, chain(tokens=125, bank_bytes=most))) == [("bank", "tokens")]
-    assert failed(memory_gates(NANO, {}, chain(tokens=124, bank_bytes=most + 1))) == [("bank", "MiB")]
+    most = int(BUDGET.bank.mib * MIB)
+    assert failed(memory_gates(NANO, None, chain(tokens=124, bank_bytes=most))) == []
+    assert failed(memory_gates(NANO, None, chain(tokens=125, bank_bytes=most))) == [("bank", "tokens")]
+    assert failed(memory_gates(NANO, None, chain(tokens=124, bank_bytes=most + 1))) == [("bank", "MiB")]
+
+
+def memory(activations: int = 1, weights: int = 1) -> ModelMemory:
+    """The image encoder takes these; the others next to nothing."""
+    wide, small = (Peak(size, "planned", "conv_7", (TensorBytes("wide_4", size),)) for size in (activations, 1))
+    programs = dict.fromkeys(program_contract(NANO), (1, small)) | {IMAGE_ENCODER: (weights, wide)}
+    return account(NANO, 4, weights, programs, arenas_stay=False)
 
 
 def test_the_activations_of_each_program_are_held_to_the_budget():
-    within = ProgramMemory(1, int(MEMORY_LIMITS["nano"].activations_mib * MIB), "planned", 1, 1)
-    beyond = replace(within, activations=within.activations + 1)
-    assert failed(memory_gates(NANO, {"a": within, "b": within}, chain())) == []
-    assert failed(memory_gates(NANO, {"a": within, "b": beyond}, chain())) == [("b", "activations MiB")]
+    most = int(BUDGET.activations.mib * MIB)
+    assert failed(memory_gates(NANO, memory(activations=most), chain())) == []
+    assert failed(memory_gates(NANO, memory(activations=most + 1), chain())) == [("image_encoder", "activations MiB")]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_banks_tensors_fit_each_presets_budget_with_little_to_spare(name):
-    elements = 0
-    for spec in bank_spec(preset(name)):
-        count = 1
-        for side in spec.shape:
-            count *= side
-        elements += count
-    share = 4 * elements / MIB / MEMORY_LIMITS[name].bank_mib
-    assert 0.8 < share <= 1
+def test_the_weights_of_all_programs_are_held_to_the_budget():
+    most = int(BUDGET.weights.mib * MIB)
+    assert failed(memory_gates(NANO, memory(weights=most), chain())) == []
+    assert failed(memory_gates(NANO, memory(weights=most + 1), chain())) == [("all programs", "weights MiB")]
+
+
+def test_the_total_is_held_to_the_budget():
+    taken = memory().total.bytes
+    for allowed, failures in ((taken, []), (taken - 1, [("all programs", "total MiB")])):
+        budget = replace(BUDGET, total=Limit(allowed / MIB, "why"))
+        assert failed(memory_gates(NANO, memory(), chain(), budget)) == failures
+
+
+@pytest.mark.parametrize("limit", ["activations", "total"])
+def test_what_exceeds_the_budget_is_told_with_its_program_operation_and_tensor(limit):
+    budget = replace(BUDGET, **{limit: Limit(0, "why")})
+    gates = [gate for gate in memory_gates(NANO, memory(activations=2048), chain(), budget) if not gate.passed]
+    told = f"{gates[0].subject} {gates[0].found}"
+    assert all(word in told for word in ("image_encoder", "conv_7", "wide_4 (2.0 KiB)"))
+
+
+def measured(growth: float = 0, bank_growth: int = 0) -> MeasuredMemory:
+    return MeasuredMemory(300, 0, 0, 0, 0, round(growth * MIB), 25_176, 25_176 + bank_growth)
+
+
+@pytest.mark.parametrize("allowed", [0, 2])
+def test_a_process_may_grow_by_its_limit_and_what_a_reading_may_be_off(allowed):
+    budget = replace(BUDGET, growth_over_300_frames=Limit(allowed, "why"))
+    most = allowed + GROWTH_NOISE_MIB
+    assert failed(memory_gates(NANO, None, chain(), budget, measured(most))) == []
+    assert failed(memory_gates(NANO, None, chain(), budget, measured(-1))) == []
+    grown = failed(memory_gates(NANO, None, chain(), budget, measured(most + 0.01)))
+    assert grown == [("process", "growth MiB over 300 frames")]
+
+
+def test_a_bank_may_not_grow_by_a_byte():
+    assert failed(memory_gates(NANO, None, chain(), BUDGET, measured(bank_growth=1))) == [("bank", "growth bytes")]
+
+
+def test_growth_that_was_not_measured_has_no_gate():
+    assert not [gate for gate in memory_gates(NANO, memory(), chain()) if "growth" in gate.measure]
 
 
 def test_dense_memory_would_fail_the_budget():
-    assert failed(memory_gates(NANO, {}, chain(tokens=7 * 256, bank_bytes=7 * 256 * 34 * 4))) == [
+    assert failed(memory_gates(NANO, None, chain(tokens=7 * 256, bank_bytes=7 * 256 * 34 * 4))) == [
         ("bank", "tokens"),
         ("bank", "MiB"),
     ]
 
 
-def test_every_precision_of_every_target_and_every_preset_has_limits():
+def test_every_precision_of_every_target_has_limits():
     assert {precision for target in TARGETS.values() for precision in target.precisions} <= set(PARITY_LIMITS)
-    assert set(PRESETS) == set(MEMORY_LIMITS)
 
 
 def test_every_limit_says_why_it_stands_there():
-    gates = [*parity_gates("fp32", (program(),), chain()), *memory_gates(NANO, {}, chain())]
+    gates = [*parity_gates("fp32", (program(),), chain()), *memory_gates(NANO, memory(), chain(), BUDGET, measured())]
     assert all(gate.reason for gate in gates)

@@ -1,17 +1,30 @@
 """A report says the verdict of every gate, in numbers that any reader of JSON can read."""
 
-import json
 from dataclasses import replace
 
-import pytest
-
-from mobile_runtime.backend import ProgramMemory
+from mobile_runtime.memory import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
+from validation.budget import DEFAULT_BUDGETS
 from validation.gates import Gate
+from validation.memory_measured import MeasuredMemory
 from validation.parity import ChainParity, ProgramParity, TensorParity
 from validation.report import Report, TargetReport
 
 PASSED = Gate("clip", "mean mask IoU", 1.0, 0.99, True, "why")
 FAILED = replace(PASSED, value=0.5)
+MEMORY = ModelMemory(
+    programs={
+        "image_encoder": ProgramMemory(
+            weights=Amount(100, "stored"),
+            activations=Peak(200, "planned", "conv", (TensorBytes("wide", 150), TensorBytes("image", 50))),
+            inputs=Amount(30, "planned"),
+            outputs=Amount(40, "planned"),
+        )
+    },
+    weights=Amount(100, "stored"),
+    activations=Amount(200, "estimated"),
+    bank=Amount(10, "planned"),
+    features=Amount(5, "planned"),
+)
 TARGET = TargetReport(
     target="coreml",
     precision="fp16",
@@ -24,10 +37,25 @@ TARGET = TargetReport(
         ),
     ),
     chain=ChainParity((1.0, 0.5), 124, 12_000),
-    memory={"image_encoder": ProgramMemory(100, 200, "planned", 30, 40)},
+    memory=MEMORY,
+    measured=MeasuredMemory(300, 1000, 2000, 2500, 3000, -8, 10, 10),
     gates=(PASSED,),
 )
-REPORT = Report("nano", "seeded", "ab" * 32, False, "koi", 2, 96, 72, 1, (TARGET, replace(TARGET, target="tflite")))
+REPORT = Report(
+    "nano",
+    "seeded",
+    "ab" * 32,
+    False,
+    "koi",
+    2,
+    96,
+    72,
+    1,
+    DEFAULT_BUDGETS["nano"],
+    MEMORY,
+    None,
+    (TARGET, replace(TARGET, target="tflite")),
+)
 
 
 def test_a_target_passes_where_all_its_gates_do():
@@ -58,28 +86,33 @@ def test_every_gate_is_told_with_its_value_limit_reason_and_verdict():
         "limit": 0.99,
         "at_least": True,
         "reason": "why",
+        "found": "",
         "passed": False,
     }
 
 
-def test_the_written_report_reads_back_as_it_was(tmp_path):
-    path = tmp_path / "new" / "report.json"
-    REPORT.write(path)
-    written = json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert written == json.loads(json.dumps(REPORT.to_json()))
-    assert written["report_version"] == 1
-    assert (written["preset"], written["trained"], written["frames"]) == ("nano", False, 2)
-    assert written["targets"][0]["programs"][1]["same_tokens"] == 0.95
-    assert written["targets"][0]["memory"]["image_encoder"]["activations"] == 200
-    assert path.read_text().endswith("}\n")
+def test_memory_is_told_by_program_and_in_all_with_how_it_is_known():
+    memory = TARGET.to_json()["memory"]
+    assert memory["programs"]["image_encoder"]["activations"] == {
+        "bytes": 200,
+        "known": "planned",
+        "operation": "conv",
+        "tensors": ({"name": "wide", "bytes": 150}, {"name": "image", "bytes": 50}),
+    }
+    assert memory["total"] == {"bytes": 315, "known": "estimated"}
+    assert TARGET.to_json()["measured"]["growth"] == -8
+    assert replace(TARGET, measured=None).to_json()["measured"] is None
 
 
-def test_a_value_that_is_no_number_is_never_written_and_the_former_report_stays(tmp_path):
-    path = tmp_path / "report.json"
-    REPORT.write(path)
-    before = path.read_text()
-    broken = replace(REPORT, targets=(replace(TARGET, chain=ChainParity((float("nan"),), 124, 1)),))
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        broken.write(path)
-    assert path.read_text() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+def test_the_budget_and_the_float_models_memory_are_told_too():
+    report = REPORT.to_json()
+    assert report["budget"]["growth_over_300_frames"] == {"mib": 0, "reason": "memory does not grow with the video"}
+    assert (report["float_memory"]["total"]["bytes"], report["float_measured"]) == (315, None)
+
+
+def test_a_report_says_which_version_it_is_and_what_was_validated():
+    report = REPORT.to_json()
+    assert report["report_version"] == 2
+    assert (report["preset"], report["trained"], report["frames"]) == ("nano", False, 2)
+    assert report["targets"][0]["programs"][1]["same_tokens"] == 0.95
+    assert set(report["environment"]) == {"python", "system", "processor", "cores", "packages"}

@@ -7,6 +7,11 @@ toolchains are imported within the command itself.
 COMMANDS = {
     "convert": "tinysam2.commands.convert",
     "track": "tinysam2.commands.track",
+    "train": "tinysam2.commands.train",
+    "quantize": "tinysam2.commands.quantize",
+    "sensitivity": "tinysam2.commands.sensitivity",
+    "score": "tinysam2.commands.score",
+    "evaluate": "tinysam2.commands.evaluate",
     "validate": "tinysam2.commands.validate",
     "ship": "tinysam2.commands.ship",
     "sample-clip": "tinysam2.commands.sample_clip",

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from models.config import ModelConfig
-from models.targets import Target, checked_precision, target
+from models.targets import INT8, Target, checked_precision, target
 from tinysam2.commands.options import (
     FILE_OR_FOLDER,
     Named,
@@ -66,7 +66,7 @@ def command(
         from converters.convert import convert_model
         from models.checkpoint import load_model
 
-        loaded = load_model(preset, checkpoint)
+        loaded = load_model(preset, checkpoint, quantized=precision == INT8)
         [card] = convert_model(loaded, {target.name: precision}, Path(name), steps.begin)
         put_artifacts(Path(name), output, card_path(output, target.name))
     seconds = time.perf_counter() - started

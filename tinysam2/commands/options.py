@@ -11,9 +11,15 @@ from models.targets import TARGETS
 
 DEFAULT_PRESET = "nano"
 
+TORCH = "torch"
+BACKENDS = (TORCH, *TARGETS)
+
 PRECISIONS = tuple(dict.fromkeys(name for target in TARGETS.values() for name in target.precisions))
 
 FILE_OR_FOLDER = click.Path(path_type=Path)
+
+STDOUT = Path("-")
+"""Where a file is asked for: standard output."""
 
 
 class Named(click.ParamType):
@@ -54,6 +60,13 @@ def choices(names) -> str:
     return f"[{'|'.join(names)}]"
 
 
+def backend(name: str) -> str:
+    """The name of a runtime; `InputError` names the ones there are."""
+    if name not in BACKENDS:
+        raise InputError(f"unknown backend '{name}'; the backends are {', '.join(BACKENDS)}")
+    return name
+
+
 def preset_option(default: str | None = DEFAULT_PRESET):
     """`--preset NAME`, as a `ModelConfig`; None: no default, so that an explicit one can be told."""
     return click.option(
@@ -79,7 +92,40 @@ precision_option = click.option(
     help="Of the artifact; each target has its own default and not every target has each.",
 )
 
+artifacts_option = click.option(
+    "--artifacts",
+    type=FILE_OR_FOLDER,
+    metavar="DIR",
+    help="Folder that `tinysam2 convert` wrote; without it the model is converted first.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+json_file_option = click.option(
+    "--json",
+    "json_file",
+    type=FILE_OR_FOLDER,
+    metavar="FILE",
+    help="Where the scores go as JSON, by sequence, object and frame; - prints them in place of the table.",
+)
+
+data_option = click.option(
+    "--data", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="The data set, with its masks."
+)
+
+training_data_option = click.option(
+    "--data",
+    "folders",
+    type=FILE_OR_FOLDER,
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="A data set with its masks; may be given several times.",
+)
+
+split_option = click.option(
+    "--split", metavar="NAME", help="Of the data set, as in train or val; needed where it has several."
+)
 
 frames_option = click.option(
     "--frames", type=click.IntRange(min=1), metavar="N", help="Take only the first N frames of the clip."
@@ -112,3 +158,27 @@ mask_option = click.option(
 def prompt_options(command: Callable) -> Callable:
     """`--point`, `--box` and `--mask`, as `points`, `box` and `mask`."""
     return point_option(box_option(mask_option(command)))
+
+
+def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
+    """`--backend`, `--artifacts`, `--preset`, `--checkpoint` and `--precision`: the fields of a `ModelChoice`.
+
+    default_backend: None where the runtime must be named.
+    """
+    backend_option = click.option(
+        "--backend",
+        type=Named(backend),
+        metavar=choices(BACKENDS),
+        required=default_backend is None,
+        default=default_backend,
+        show_default=default_backend is not None,
+        help="Runtime.",
+    )
+    options = (backend_option, artifacts_option, preset_option(default=None), checkpoint_option, precision_option)
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add

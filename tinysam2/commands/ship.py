@@ -9,12 +9,15 @@ import click
 from models.config import ModelConfig
 from models.targets import TARGETS
 from tinysam2.commands.options import FILE_OR_FOLDER, checkpoint_option, frames_option, preset_option
+from tinysam2.commands.validate import budget_option, measure_option
 
 
 @click.command(short_help="Convert, validate and bundle for iOS and Android.")
 @preset_option()
 @checkpoint_option
 @frames_option
+@budget_option
+@measure_option(True)
 @click.option(
     "--output",
     type=FILE_OR_FOLDER,
@@ -24,16 +27,27 @@ from tinysam2.commands.options import FILE_OR_FOLDER, checkpoint_option, frames_
     help="Folder for the bundles; a former one is replaced whole.",
 )
 @click.option("--keep-failed", is_flag=True, help="Write bundles that failed too; their manifests say so.")
-def command(preset: ModelConfig, checkpoint: Path | None, frames: int | None, output: Path, keep_failed: bool) -> None:
+def command(
+    preset: ModelConfig,
+    checkpoint: Path | None,
+    frames: int | None,
+    budget: Path | None,
+    measure: bool,
+    output: Path,
+    keep_failed: bool,
+) -> None:
     """Convert the model for every target, validate the artifacts on the embedded clip, and bundle what passed.
 
-    Writes DIR/ios and DIR/android, each with its artifacts, a manifest and the report. Nothing is written when a
-    gate fails, unless --keep-failed. Exit status: 0 passed, 1 a gate failed, 2 bad input.
+    Memory is held to a budget, and must not grow with the video.
+
+    Writes DIR/ios and DIR/android, each with its artifacts, a manifest and the report, also as a page. Nothing is
+    written when a gate fails, unless --keep-failed. Exit status: 0 passed, 1 a gate failed, 2 bad input.
 
     \b
     Example:
       tinysam2 ship
       tinysam2 ship --preset nano --checkpoint mine.safetensors --output dist
+      tinysam2 ship --budget budget.json
     """
     for target in TARGETS.values():
         target.require_installed()
@@ -41,27 +55,43 @@ def command(preset: ModelConfig, checkpoint: Path | None, frames: int | None, ou
     from models.files import atomic_path, check_output_folder
     from tinysam2.console import shown_steps
     from tinysam2.validation_view import print_report
+    from validation.budget import read_budget
 
+    limits = read_budget(budget, preset.name)
     check_output_folder(output, former_output="ios/manifest.json")
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchains")
         from converters import convert
         from converters.bundle import PLATFORMS, write_bundle
         from models.checkpoint import load_model
-        from validation.validate import sample_input, validate_artifacts
+        from validation.gallery import Gallery
+        from validation.reporting.page import render_page
+        from validation.validate import measure_memory, sample_input, validate_artifacts
 
         artifacts = Path(name)
         loaded = load_model(preset, checkpoint)
         precisions = {name: target.default_precision for name, target in TARGETS.items()}
         cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
         clip, prompts = sample_input()
-        report = validate_artifacts(loaded, artifacts, clip, prompts, frames, steps.counter("validating"))
+        gallery = Gallery()
+        report = validate_artifacts(
+            loaded,
+            artifacts,
+            clip,
+            prompts,
+            frames,
+            steps.counter("validating"),
+            limits,
+            (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
+            gallery,
+        )
         shipped = report.passed or keep_failed
         if shipped:
             steps.begin("writing the bundles")
+            page = render_page(report.to_json(), gallery.shots())
             with atomic_path(output) as bundles:
                 for platform in PLATFORMS:
-                    write_bundle(platform, cards, artifacts, report.to_json(), bundles / platform)
+                    write_bundle(platform, cards, artifacts, report.to_json(), page, bundles / platform)
     print_report(report)
     if shipped:
         for platform in PLATFORMS:

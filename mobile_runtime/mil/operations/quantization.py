@@ -14,7 +14,9 @@ _INTEGER_RANGES = {"int4": (-8, 7), "uint4": (0, 15), "int8": (-128, 127), "uint
 def quantize(
     input: Tensor, scale: Tensor, output_dtype: str, zero_point: Tensor | None = None, axis: int | None = None
 ) -> Tensor:
-    quantized = torch.round(input / _along(scale, input, axis))
+    # MIL says to divide. torch's quantized_decomposed multiplies by the reciprocal, which rounds some ties elsewhere;
+    # so does this, that a package converted from torch gives torch's own integers.
+    quantized = torch.round(input * _along(scale, input, axis).reciprocal())
     if zero_point is not None:
         quantized = quantized + _along(zero_point, input, axis)
     return quantized.clamp(*_INTEGER_RANGES[output_dtype])

@@ -18,6 +18,21 @@ def _one_thread():
     torch.set_num_threads(former)
 
 
+@pytest.fixture(scope="session")
+def convert():
+    """convert(module, example, path, precision, **options): the package that coremltools makes of a torch module."""
+    import coremltools as ct
+
+    def make(module, example, path, precision=ct.precision.FLOAT32, dynamic_shapes=None, **options):
+        exported = torch.export.export(module.eval(), example, strict=False, dynamic_shapes=dynamic_shapes)
+        options = {"minimum_deployment_target": ct.target.iOS17, "compute_precision": precision} | options
+        model = ct.convert(exported.run_decompositions({}), convert_to="mlprogram", skip_model_load=True, **options)
+        model.save(str(path))
+        return path
+
+    return make
+
+
 @pytest.fixture
 def mil_function():
     """make(build, arrays, opset): the function build(mb, **inputs), each input typed as its array."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from coremltools.converters.mil.mil import types
+from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401
 
 RANDOM = np.random.default_rng(11)
 INT8 = RANDOM.integers(-128, 128, (3, 4)).astype(np.int8)
@@ -33,6 +34,13 @@ def packed(values, bits):
     return np.packbits(digits.astype(np.uint8).reshape(-1), bitorder="little")
 
 
+# Scales as quantization-aware training leaves them, fp16 numbers; and every half step between two integers, beyond
+# the range too, where dividing and multiplying by the reciprocal round apart.
+ODD_SCALES = np.float16([0.1, 0.0271, 1 / 3, 0.0078]).astype(np.float32)
+ODD_ZEROS = np.int8([7, 0, 3, 100])
+TIES = (np.arange(-300, 300, dtype=np.float32)[:, None] + np.float32(0.5)) * ODD_SCALES
+RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+
 TABLE = np.float32([-1.0, -0.25, 0.5, 2.0])
 CODES = RANDOM.integers(0, 4, (2, 6)).astype(np.uint8)
 ROW_TABLES = np.stack([TABLE, -3 * TABLE])
@@ -44,6 +52,7 @@ SPARSE[KEPT != 0] = NONZERO
 BLOCK_SCALES = np.float32([[0.5, 2.0], [1.0, 0.25]])
 INT8_BLOCKS = RANDOM.integers(-128, 128, (2, 6)).astype(np.int8)
 BLOCK_OFFSETS = np.int8([[1, 2], [-3, 4]])
+INT4 = RANDOM.integers(-8, 8, (4, 6)).astype(np.int8)
 
 CASES = {
     "quantize": [
@@ -62,6 +71,30 @@ CASES = {
             {"x": (3, 4)},
             lambda x: torch.round(x / t(ROW_SCALES)[:, None]) + t(ROW_ZEROS)[:, None],
         ),
+        *(
+            (
+                lambda mb, x, kind=kind: mb.quantize(
+                    input=x, scale=ODD_SCALES, zero_point=ODD_ZEROS.astype(kind), axis=-1, output_dtype=kind
+                ),
+                {"x": TIES},
+                lambda x, kind=kind: torch.ops.quantized_decomposed.quantize_per_channel(
+                    x, t(ODD_SCALES), t(ODD_ZEROS).long(), 1, *RANGES[kind], getattr(torch, kind)
+                ),
+            )
+            for kind in RANGES
+        ),
+        *(
+            (
+                lambda mb, x, kind=kind: mb.quantize(
+                    input=x, scale=ODD_SCALES[0], zero_point=getattr(np, kind)(7), output_dtype=kind
+                ),
+                {"x": TIES},
+                lambda x, kind=kind: torch.ops.quantized_decomposed.quantize_per_tensor(
+                    x, float(ODD_SCALES[0]), 7, *RANGES[kind], getattr(torch, kind)
+                ),
+            )
+            for kind in RANGES
+        ),
     ],
     "dequantize": [
         (
@@ -78,6 +111,13 @@ CASES = {
             lambda mb, x: mb.dequantize(input=x, scale=ROW_SCALES, zero_point=ROW_ZEROS, axis=-2),
             {"x": INT8},
             lambda x: (x.float() - t(ROW_ZEROS).reshape(3, 1)) * t(ROW_SCALES).reshape(3, 1),
+        ),
+        (
+            lambda mb, x: mb.dequantize(input=x, scale=ODD_SCALES, zero_point=ODD_ZEROS, axis=1),
+            {"x": INT8},
+            lambda x: torch.ops.quantized_decomposed.dequantize_per_channel(
+                x, t(ODD_SCALES), t(ODD_ZEROS).long(), 1, -128, 127, torch.int8
+            ),
         ),
     ],
     "constexpr_affine_dequantize": [
@@ -112,6 +152,14 @@ CASES = {
         weight(
             lambda mb: mb.constexpr_blockwise_shift_scale(data=narrow(CODES, types.uint4), scale=BLOCK_SCALES),
             CODES * BLOCK_SCALES.repeat(3, 1),
+        ),
+        # Signed half bytes, an offset of their own type, blocks along both axes.
+        weight(
+            lambda mb: mb.constexpr_blockwise_shift_scale(
+                data=narrow(INT4, types.int4), scale=BLOCK_SCALES, offset=narrow(INT4[::2, ::3], types.int4)
+            ),
+            (INT4 - INT4[::2, ::3].repeat(2, 0).repeat(3, 1).astype(np.float32))
+            * BLOCK_SCALES.repeat(2, 0).repeat(3, 1),
         ),
     ],
     "constexpr_lut_to_dense": [
@@ -167,7 +215,19 @@ CASES = {
                 ),
             ),
             np.where(KEPT != 0, TABLE[CODES], np.float32(0)),
-        )
+        ),
+        weight(
+            lambda mb: _dense(
+                mb,
+                mb.constexpr_lut_to_sparse(
+                    indices_mask=narrow(KEPT, types.uint1),
+                    indices_nonzero_data=narrow(CODES[KEPT != 0], types.uint2),
+                    lut=VECTORS.reshape(1, 1, 4, 3),
+                    vector_axis=0,
+                ),
+            ),
+            np.where(KEPT.repeat(3, 0) != 0, VECTORS[CODES].transpose(0, 2, 1).reshape(6, 6), np.float32(0)),
+        ),
     ],
     "constexpr_sparse_blockwise_shift_scale": [
         weight(
@@ -180,7 +240,23 @@ CASES = {
                 ),
             ),
             np.where(KEPT != 0, INT8_BLOCKS * BLOCK_SCALES.repeat(3, 1), np.float32(0)),
-        )
+        ),
+        weight(
+            lambda mb: _dense(
+                mb,
+                mb.constexpr_sparse_blockwise_shift_scale(
+                    data_mask=narrow(KEPT, types.uint1),
+                    nonzero_data=INT8_BLOCKS[KEPT != 0],
+                    scale=BLOCK_SCALES,
+                    offset=BLOCK_OFFSETS,
+                ),
+            ),
+            np.where(
+                KEPT != 0,
+                (INT8_BLOCKS - BLOCK_OFFSETS.repeat(3, 1).astype(np.float32)) * BLOCK_SCALES.repeat(3, 1),
+                np.float32(0),
+            ),
+        ),
     ],
 }
 

@@ -80,8 +80,14 @@ CASES = {
         (lambda mb, x: mb.cast(x=x, dtype="int8"), {"x": SIX}, lambda x: x.to(torch.int8)),
         (lambda mb, x: mb.cast(x=x, dtype="uint16"), {"x": POSITIVE}, lambda x: x.int()),
     ],
-    "clip": [(lambda mb, x: mb.clip(x=x, alpha=-0.5, beta=0.25), {"x": (3, 4)}, lambda x: x.clamp(-0.5, 0.25))],
-    "threshold": [(lambda mb, x: mb.threshold(x=x, alpha=0.2), {"x": (3, 4)}, lambda x: x.clamp(min=0.2))],
+    "clip": [
+        (lambda mb, x, a=a, b=b: mb.clip(x=x, alpha=a, beta=b), {"x": SIX}, lambda x, a=a, b=b: x.clamp(a, b))
+        for a, b in ((-0.5, 0.25), (0.0, 6.0))
+    ],
+    "threshold": [
+        (lambda mb, x, a=a: mb.threshold(x=x, alpha=a), {"x": (3, 4)}, lambda x, a=a: x.clamp(min=a))
+        for a in (0.2, -0.3)
+    ],
     "inverse": [
         (lambda mb, x: mb.inverse(x=x), {"x": POSITIVE}, lambda x: 1 / (x + 1e-4)),
         (lambda mb, x: mb.inverse(x=x, epsilon=0.5), {"x": POSITIVE}, lambda x: 1 / (x + 0.5)),
@@ -112,15 +118,13 @@ CASES = {
     "softplus": unary("softplus", lambda x: torch.log1p(torch.exp(x.double())).float(), 4 * SIX),
     "softplus_parametric": [
         (
-            lambda mb, x: mb.softplus_parametric(
-                x=x, alpha=np.float32([1.0, 2.0, 3.0]), beta=np.float32([0.5, -1.0, 2.0])
-            ),
+            lambda mb, x, a=a, b=b: mb.softplus_parametric(x=x, alpha=np.float32(a), beta=np.float32(b)),
             {"x": (2, 3, 4, 5)},
-            lambda x: (
-                torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1)
-                * torch.log1p(torch.exp(x * torch.tensor([0.5, -1.0, 2.0]).reshape(3, 1, 1)))
+            lambda x, a=a, b=b: (
+                torch.tensor(a).reshape(3, 1, 1) * torch.log1p(torch.exp(x * torch.tensor(b).reshape(3, 1, 1)))
             ),
         )
+        for a, b in (([1.0, 2.0, 3.0], [0.5, -1.0, 2.0]), ([0.5, -1.0, 1.0], [1.0, 1.5, 1.0]))
     ],
     "gelu": [
         (lambda mb, x: mb.gelu(x=x), {"x": SIX}, F.gelu),
@@ -140,22 +144,29 @@ CASES = {
         (lambda mb, x: mb.softmax(x=x), {"x": (2, 3, 4)}, lambda x: x.softmax(-1)),
         (lambda mb, x: mb.softmax(x=x, axis=1), {"x": (2, 3, 4)}, lambda x: x.softmax(1)),
     ],
-    "elu": [(lambda mb, x: mb.elu(x=x, alpha=0.7), {"x": SIX}, lambda x: F.elu(x, 0.7))],
+    "elu": [(lambda mb, x, a=a: mb.elu(x=x, alpha=a), {"x": SIX}, lambda x, a=a: F.elu(x, a)) for a in (0.7, 1.0)],
     "leaky_relu": [
-        (lambda mb, x: mb.leaky_relu(x=x, alpha=0.2), {"x": SIX}, lambda x: F.leaky_relu(x, 0.2)),
+        (lambda mb, x, a=a: mb.leaky_relu(x=x, alpha=a), {"x": SIX}, lambda x, a=a: F.leaky_relu(x, a))
+        for a in (0.2, 0.01)
     ],
     "prelu": [
         (
-            lambda mb, x: mb.prelu(x=x, alpha=np.float32([0.1, 0.2, 0.3])),
+            lambda mb, x, slopes=slopes: mb.prelu(x=x, alpha=np.float32(slopes)),
             {"x": (2, 3, 4, 5)},
-            lambda x: F.prelu(x, torch.tensor([0.1, 0.2, 0.3])),
+            lambda x, slopes=slopes: F.prelu(x, torch.tensor(slopes)),
         )
+        for slopes in ([0.1, 0.2, 0.3], [0.25, -1.0, 0.0])
     ],
     "clamped_relu": [
         (
             lambda mb, x: mb.clamped_relu(x=x, alpha=0.5, beta=2.0),
             {"x": SIX},
             lambda x: torch.minimum(torch.where(x >= 0, x, 0.5 * x), torch.tensor(2.0)),
+        ),
+        (
+            lambda mb, x: mb.clamped_relu(x=x, alpha=0.5, beta=6.0),
+            {"x": SIX},
+            lambda x: F.leaky_relu(x, 0.5).clamp(max=6),
         ),
         # A negative slope lifts negative numbers above beta, which still bounds them.
         (
@@ -177,14 +188,20 @@ CASES = {
         ),
     ],
     "linear_activation": [
-        (lambda mb, x: mb.linear_activation(x=x, alpha=2.0, beta=-1.0), {"x": (3, 4)}, lambda x: 2 * x - 1)
+        (
+            lambda mb, x, a=a, b=b: mb.linear_activation(x=x, alpha=a, beta=b),
+            {"x": (3, 4)},
+            lambda x, a=a, b=b: a * x + b,
+        )
+        for a, b in ((2.0, -1.0), (-0.5, 0.0))
     ],
     "scaled_tanh": [
         (
-            lambda mb, x: mb.scaled_tanh(x=x, alpha=2.0, beta=0.5),
+            lambda mb, x, a=a, b=b: mb.scaled_tanh(x=x, alpha=a, beta=b),
             {"x": (3, 4)},
-            lambda x: 2 * torch.tanh(0.5 * x),
+            lambda x, a=a, b=b: a * torch.tanh(b * x),
         )
+        for a, b in ((2.0, 0.5), (1.7159, 2 / 3))
     ],
     "sigmoid_hard": [
         (
@@ -193,6 +210,7 @@ CASES = {
             lambda x: (0.2 * x + 0.5).clamp(0, 1),
         ),
         (lambda mb, x: mb.sigmoid_hard(x=x, alpha=1 / 6, beta=0.5), {"x": SIX}, F.hardsigmoid),
+        (lambda mb, x: mb.sigmoid_hard(x=x, alpha=0.2, beta=0.1), {"x": SIX}, lambda x: (0.2 * x + 0.1).clamp(0, 1)),
     ],
 }
 

@@ -193,6 +193,33 @@ CASES["scatter_nd"] = [
 ]
 
 
+# Indices that the program asks to be checked, and that are in range.
+CASES["gather_along_axis"].append(
+    (
+        lambda mb, x, i: mb.gather_along_axis(x=x, indices=i, axis=-1, validate_indices=True),
+        {"x": (2, 4), "i": np.int32([[1, 0], [3, 2]])},
+        lambda x, i: x.gather(1, i.long()),
+    )
+)
+CASES["gather_nd"].append(
+    (
+        lambda mb, x, i: mb.gather_nd(x=x, indices=i, validate_indices=True),
+        {"x": (2, 3), "i": np.int32([[1, 2], [0, 0]])},
+        lambda x, i: torch.stack([x[1, 2], x[0, 0]]),
+    )
+)
+for _type, _indices in (("scatter", ROWS), ("scatter_along_axis", ROWS[:, None]), ("scatter_nd", ROWS[:, None])):
+    CASES[_type].append(
+        (
+            lambda mb, d, i, u, kind=_type: getattr(mb, kind)(
+                data=d, indices=i, updates=u, mode="update", validate_indices=True
+            ),
+            {"d": (4, 1), "i": _indices, "u": (3, 1)},
+            lambda d, i, u: scattered(MODES["update"])(d, i.reshape(-1), u),
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("operation_type", "case"),
     [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
@@ -201,11 +228,24 @@ def test_operation_computes_its_definition(operation_type, case, agree):
     agree(operation_type, *case)
 
 
-@pytest.mark.parametrize("operation_type", ["gather", "gather_along_axis"])
+def _picked(operation_type):
+    def build(mb, x, i):
+        axis = {} if operation_type.endswith("_nd") else {"axis": 0}
+        if operation_type.startswith("gather"):
+            return getattr(mb, operation_type)(x=x, indices=i, validate_indices=True, **axis)
+        updates = np.ones({"scatter": (1, 2, 2), "scatter_along_axis": (1, 2), "scatter_nd": (1,)}[operation_type])
+        return getattr(mb, operation_type)(
+            data=x, indices=i, updates=updates.astype(np.float32), mode="add", validate_indices=True, **axis
+        )
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "operation_type", ["gather", "gather_along_axis", "gather_nd", "scatter", "scatter_along_axis", "scatter_nd"]
+)
 def test_an_index_outside_is_refused_where_the_program_asks_for_it(operation_type, mil_program):
     arrays = {"x": np.zeros((4, 2), np.float32), "i": np.zeros((1, 2), np.int32)}
-    program = mil_program(
-        lambda mb, x, i: getattr(mb, operation_type)(x=x, indices=i, axis=0, validate_indices=True), arrays
-    )
+    program = mil_program(_picked(operation_type), arrays)
     with pytest.raises(InputError, match=r"outside 0\.\.3"):
         program.run(x=arrays["x"], i=np.int32([[4, 0]]))

@@ -54,35 +54,6 @@ class RunningSum(nn.Module):
         return self.total * 2
 
 
-class Quantized(nn.Module):
-    """A convolution frozen to int8 weight and activations, as quantization-aware training leaves it."""
-
-    def __init__(self):
-        super().__init__()
-        from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401
-
-        torch.manual_seed(4)
-        self.register_buffer("weight", torch.randint(-127, 128, (8, 3, 3, 3), dtype=torch.int8))
-        self.register_buffer("scales", (torch.rand(8) * 0.01 + 0.001).half().float())
-        self.register_buffer("zeros", torch.zeros(8, dtype=torch.int64))
-
-    def forward(self, image):
-        decomposed = torch.ops.quantized_decomposed
-        limits = (0.03125, 0, -128, 127, torch.int8)
-        image = decomposed.dequantize_per_tensor(decomposed.quantize_per_tensor(image, *limits), *limits)
-        weight = decomposed.dequantize_per_channel(self.weight, self.scales, self.zeros, 0, -127, 127, torch.int8)
-        return nn.functional.conv2d(image, weight, padding=1)
-
-
-def convert(module, example, path, precision=ct.precision.FLOAT32, dynamic_shapes=None, **options):
-    exported = torch.export.export(module.eval(), example, strict=False, dynamic_shapes=dynamic_shapes)
-    exported = exported.run_decompositions({})
-    options.setdefault("minimum_deployment_target", ct.target.iOS17)
-    model = ct.convert(exported, convert_to="mlprogram", skip_model_load=True, compute_precision=precision, **options)
-    model.save(str(path))
-    return path
-
-
 def sqnr(reference, result):
     """Signal to quantization-noise ratio in dB; infinite where there is no noise."""
     reference = reference.detach().double().numpy()
@@ -107,12 +78,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def float32_package(network, image, folder):
+def float32_package(convert, network, image, folder):
     return convert(network, (image,), folder / "float32.mlpackage")
 
 
 @pytest.fixture(scope="module")
-def float16_package(network, image, folder):
+def float16_package(convert, network, image, folder):
     return convert(network, (image,), folder / "float16.mlpackage", ct.precision.FLOAT16)
 
 
@@ -154,15 +125,7 @@ def test_weight_bytes_are_those_of_the_weight_file_and_half_in_fp16(float32_pack
     assert half == pytest.approx(full / 2, rel=0.05)
 
 
-def test_a_quantized_convolution_is_exact_in_float32_and_its_weight_counts_one_byte(folder):
-    module, picture = Quantized(), torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(6))
-    program = MILProgram.load(convert(module, (picture,), folder / "quantized.mlpackage"))
-    (output,) = program.run(image=picture.numpy()).values()
-    np.testing.assert_array_equal(output, module(picture).numpy())
-    assert module.weight.numel() <= program.weight_bytes < 2 * module.weight.numel()
-
-
-def test_a_state_converted_from_a_buffer_lasts_from_run_to_run(folder):
+def test_a_state_converted_from_a_buffer_lasts_from_run_to_run(convert, folder):
     package = convert(
         RunningSum(),
         (torch.ones(2, 3),),
@@ -210,9 +173,13 @@ def test_each_function_of_a_package_loads_by_its_name(multifunction_package):
         assert outputs[output].tolist() == expected
 
 
+def test_a_package_of_several_functions_loads_its_default(multifunction_package):
+    assert list(MILProgram.load(multifunction_package).outputs) == ["plus"]
+
+
 def test_an_unknown_function_is_refused_with_those_that_exist(multifunction_package):
     with pytest.raises(InputError, match="has no function 'main'; it has: plus_one, times_three"):
-        MILProgram.load(multifunction_package)
+        MILProgram.load(multifunction_package, function="main")
 
 
 def test_unknown_operations_are_refused_at_load_all_by_name(tmp_path):
@@ -225,7 +192,7 @@ def test_unknown_operations_are_refused_at_load_all_by_name(tmp_path):
         MILProgram.load(package)
 
 
-def test_a_flexible_shape_is_checked_where_it_is_fixed(tmp_path):
+def test_a_flexible_shape_is_checked_where_it_is_fixed(convert, tmp_path):
     height = torch.export.Dim("height", min=8, max=32)
     package = convert(
         nn.Conv2d(3, 4, 3),

@@ -239,6 +239,24 @@ CASES = {
             strides=[2, 2],
             pad_type="same",
         ),
+        pool(
+            "l2_pool",
+            lambda x: F.lp_pool2d(F.pad(x, (1, 2, 0, 1)), 2.0, (2, 3), (2, 1)),
+            kernel_sizes=[2, 3],
+            strides=[2, 1],
+            pad_type="custom",
+            pad=[0, 1, 1, 2],
+        ),
+        # The last windows hang over the end, where there is nothing to sum.
+        pool(
+            "l2_pool",
+            lambda x: F.lp_pool2d(F.pad(x, (0, 1, 0, 1)), 2.0, 3, 2),
+            x=(2, 3, 8, 10),
+            kernel_sizes=[3, 3],
+            strides=[2, 2],
+            pad_type="valid",
+            ceil_mode=True,
+        ),
     ],
     "upsample_nearest_neighbor": [
         resized(

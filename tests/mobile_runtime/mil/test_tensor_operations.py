@@ -68,6 +68,8 @@ CASES = {
     "reduce_argmin": [
         one("reduce_argmin", lambda x: x.argmin(-1), (3, 5)),
         one("reduce_argmin", lambda x: x.argmin(0), (3, 5), axis=0),
+        one("reduce_argmin", lambda x: x.argmin(1, keepdim=True), (3, 5), axis=1, keep_dims=True),
+        one("reduce_argmin", lambda x: x.argmin(1), (3, 5), axis=1, output_dtype="uint16"),
     ],
     "linear": [
         one("linear", lambda x: F.linear(x, t(WEIGHT)), (2, 3, 4), weight=WEIGHT),
@@ -128,22 +130,35 @@ CASES = {
     "reshape_like": [
         (
             lambda mb, x, y: mb.reshape_like(
+                x=x, ref_tensors=(y, y), begins=(0, 2), ends=(2, 9), end_masks=(False, True)
+            ),
+            {"x": (6, 4), "y": (2, 3, 4)},
+            lambda x, y: x.reshape(2, 3, 4),
+        ),
+        (
+            lambda mb, x, y: mb.reshape_like(
                 x=x, ref_tensors=(y, y), begins=(1, 0), ends=(3, 1), end_masks=(False, False)
             ),
             {"x": (6, 4), "y": (2, 3, 4)},
             lambda x, y: x.reshape(3, 4, 2),
-        )
+        ),
     ],
     "flatten2d": [
         one("flatten2d", lambda x: x.reshape(2, 12), (2, 3, 4)),
         one("flatten2d", lambda x: x.reshape(6, 4), (2, 3, 4), axis=-1),
     ],
-    "expand_dims": [one("expand_dims", lambda x: x[None, :, :, None], (2, 3), axes=[-1, 0])],
+    "expand_dims": [
+        one("expand_dims", lambda x: x[None, :, :, None], (2, 3), axes=[-1, 0]),
+        one("expand_dims", lambda x: x[:, None], (2, 3), axes=[1]),
+    ],
     "squeeze": [
         one("squeeze", lambda x: x[0, :, 0], (1, 3, 1)),
         one("squeeze", lambda x: x[:, :, 0], (1, 3, 1), axes=[-1]),
     ],
-    "transpose": [one("transpose", lambda x: x.permute(2, 0, 1), (2, 3, 4), perm=[-1, 0, 1])],
+    "transpose": [
+        one("transpose", lambda x: x.permute(2, 0, 1), (2, 3, 4), perm=[-1, 0, 1]),
+        one("transpose", lambda x: x.permute(0, 2, 3, 1), (1, 2, 3, 4), perm=[0, 2, 3, 1]),
+    ],
     "concat": [
         (
             lambda mb, x, y: mb.concat(values=(x, y), axis=-2),
@@ -163,16 +178,20 @@ CASES = {
     ],
     "stack": [
         (
-            lambda mb, x, y: mb.stack(values=(x, y), axis=1),
+            lambda mb, x, y, axis=axis: mb.stack(values=(x, y), axis=axis),
             {"x": (2, 3), "y": (2, 3)},
-            lambda x, y: torch.stack([x, y], 1),
+            lambda x, y, axis=axis: torch.stack([x, y], axis),
         )
+        for axis in (0, 1, -1)
     ],
     "split": [
         one("split", lambda x: x.chunk(3, 1), (2, 6), num_splits=3, axis=1),
         one("split", lambda x: x.split([1, 2, 3], -1), (2, 6), split_sizes=[1, 2, 3], axis=-1),
     ],
-    "tile": [one("tile", lambda x: x.repeat(2, 3), (2, 4), reps=[2, 3])],
+    "tile": [
+        one("tile", lambda x: x.repeat(2, 3), (2, 4), reps=[2, 3]),
+        one("tile", lambda x: torch.cat([x, x], 1), (2, 4), reps=[1, 2]),
+    ],
     "reverse": [
         one("reverse", lambda x: x.flip(0, 2), (2, 3, 4), axes=[0, -1]),
         one("reverse", lambda x: x.flip(0, 1, 2), (2, 3, 4)),
@@ -197,18 +216,26 @@ CASES = {
             mode="replicate",
         ),
     ],
-    "crop": [one("crop", lambda x: x[:, :, 1:-2, 3:], (1, 2, 6, 7), crop_height=[1, 2], crop_width=[3, 0])],
-    "pixel_shuffle": [one("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (1, 8, 3, 4), upscale_factor=2)],
+    "crop": [
+        one("crop", lambda x: x[:, :, 1:-2, 3:], (1, 2, 6, 7), crop_height=[1, 2], crop_width=[3, 0]),
+        one("crop", lambda x: x[:, :, :-1, 1:-1], (1, 2, 6, 7), crop_height=[0, 1], crop_width=[1, 1]),
+    ],
+    "pixel_shuffle": [
+        one("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (1, 8, 3, 4), upscale_factor=2),
+        one("pixel_shuffle", lambda x: F.pixel_shuffle(x, 3), (1, 9, 3, 4), upscale_factor=3),
+    ],
     "pixel_unshuffle": [
-        one("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 2, 4, 6), downscale_factor=np.uint32(2))
+        one("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 2, 4, 6), downscale_factor=np.uint32(2)),
+        one("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 3), (1, 2, 3, 6), downscale_factor=np.uint32(3)),
     ],
     "depth_to_space": [
         one(
             "depth_to_space",
-            lambda x: block_rows(x[0].permute(1, 2, 0), 2).permute(2, 0, 1)[None],
-            (1, 8, 3, 4),
-            block_size=2,
+            lambda x, block=block: block_rows(x[0].permute(1, 2, 0), block).permute(2, 0, 1)[None],
+            (1, 2 * block**2, 3, 4),
+            block_size=block,
         )
+        for block in (2, 3)
     ],
     "space_to_depth": [
         (
@@ -218,6 +245,7 @@ CASES = {
         ),
         # Channels of one block: its positions in reading order, all input channels at each.
         one("space_to_depth", lambda x: x[0].permute(1, 2, 0).reshape(1, 12, 1, 1), (1, 3, 2, 2), block_size=2),
+        one("space_to_depth", lambda x: x[0].permute(1, 2, 0).reshape(1, 27, 1, 1), (1, 3, 3, 3), block_size=3),
     ],
     "sliding_windows": [
         one(
@@ -227,7 +255,8 @@ CASES = {
             axis=1,
             size=3,
             stride=2,
-        )
+        ),
+        one("sliding_windows", lambda x: x.unfold(-1, 2, 1), (2, 3, 4), axis=-1, size=2),
     ],
     "shape": [one("shape", lambda x: torch.tensor([2, 3, 4]), (2, 3, 4))],
     "fill": [
@@ -237,14 +266,18 @@ CASES = {
             lambda x: torch.full((2, 3), 3.0),
         ),
         (lambda mb, x: mb.fill(shape=mb.shape(x=x)), {"x": (2, 3)}, torch.zeros_like),
+        (lambda mb, x: mb.add(x=x, y=mb.fill(shape=[2, 3], value=1.5)), {"x": (2, 3)}, lambda x: x + 1.5),
     ],
     "fill_like": [
         (lambda mb, x: mb.fill_like(ref_tensor=x, value=2), {"x": (2, 3)}, lambda x: torch.full((2, 3), 2)),
+        (lambda mb, x: mb.fill_like(ref_tensor=x, value=True), {"x": (4,)}, lambda x: torch.ones(4, dtype=torch.bool)),
     ],
     "topk": [
         one("topk", lambda x: (x.amax(-1, True), x.argmax(-1, True)), (3, 5)),
         one("topk", lambda x: torch.topk(x, 2, 0, largest=False), (5, 3), k=2, axis=0, ascending=True),
         one("topk", lambda x: torch.topk(x, 3).values, (3, 5), k=3, return_indices=False),
+        # Unsorted leaves the order open: sorted is one of those allowed.
+        one("topk", lambda x: torch.topk(x, 2).values, (3, 5), k=2, sort=False, return_indices=False),
         # Ties come in index order.
         one(
             "topk",

@@ -1,0 +1,177 @@
+"""What compressing the memory costs: one pretraining, the same fine-tuning for every memory bank, then J&F.
+
+    python -m benchmarks.memory_ablation --train davis2016/train --test davis2016/val \
+        --checkpoint pretrained.safetensors --output ablation
+
+Every row is fine-tuned from the same weights with the same clips, steps and learning rate, and evaluated on the test
+data from each object's first mask. A run that was stopped goes on where it was.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+
+from mobile_runtime.torch_backend import TorchBackend
+from models.checkpoint import load_model
+from models.config import BankConfig, ModelConfig, preset
+from models.contract import bank_spec
+from models.files import atomic_path
+from models.training.budgets import memory_budgets
+from models.training.run_folder import WEIGHTS, RunFolder, described
+from models.training.settings import Stage, TrainingSettings
+from models.training.trainer import train
+from tinysam2.console import print_table, shown_steps
+from tinysam2.training_inputs import figures_in_words
+from validation.datasets import open_dataset
+from validation.evaluation import evaluate_sequences
+from validation.scores import DatasetScore
+
+CURRICULUM = (Stage(0.5, 4, 0.7), Stage(0.5, 6, 0.9))
+"""Long clips at the end: a bank of seven slots says little on four frames."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One memory bank and what came of it; bytes: of one object's bank in fp16, pointers included."""
+
+    name: str
+    tokens: int
+    share: float
+    bank_bytes: int
+    quality_management: bool
+    j: float
+    f: float
+    jf: float
+
+
+def banks(config: ModelConfig) -> dict[str, BankConfig]:
+    """The rows of the table, by name."""
+    own = config.bank
+    budgets = memory_budgets(config)
+    names = list(budgets)
+    pooling, compressed = names[1], f"{config.memory_token_share:.1%}"
+    return {
+        "dense": budgets["dense"],
+        f"{pooling}, pooling alone": budgets[pooling],
+        **{f"{name}, pooling and selection": budgets[name] for name in names[2:]},
+        "selection alone": replace(own, spatial_pool=1),
+        f"{compressed}, selection by novelty alone": replace(own, foreground_weight=0.0, boundary_weight=0.0),
+        f"{compressed}, without quality management": replace(own, quality_management=False),
+    }
+
+
+@click.command()
+@click.option("--train", "train_on", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
+@click.option("--test", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
+@click.option("--checkpoint", type=click.Path(path_type=Path, exists=True), required=True, metavar="FILE")
+@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("--preset", "name", default="nano", show_default=True)
+@click.option("--steps", default=300, show_default=True, help="Of fine-tuning, for every row.")
+@click.option("--learning-rate", default=2e-4, show_default=True)
+@click.option("--only", multiple=True, metavar="ROW", help="Rows to run; without it, all.")
+def main(
+    train_on: Path,
+    test: Path,
+    checkpoint: Path,
+    output: Path,
+    name: str,
+    steps: int,
+    learning_rate: float,
+    only: tuple[str, ...],
+) -> None:
+    """Fine-tune and evaluate every memory bank; prints the table and writes ablation.json and ablation.png."""
+    config = preset(name)
+    videos, tests = open_dataset(train_on), open_dataset(test)
+    settings = TrainingSettings(
+        steps=steps, learning_rate=learning_rate, warmup=20, ema=0.99, curriculum=CURRICULUM, mixed_precision=True
+    )
+    chosen = {row: bank for row, bank in banks(config).items() if not only or row in only}
+    with shown_steps() as shown:
+        for row, bank in chosen.items():
+            finished = _row(row, config.with_bank(bank), videos, tests, checkpoint, settings, output, shown)
+            with atomic_path(output / "rows" / f"{_folder_name(row)}.json") as temporary:
+                temporary.write_text(json.dumps(asdict(finished), indent=2) + "\n")
+    rows = _finished(output, banks(config))
+    with atomic_path(output / "ablation.json") as temporary:
+        temporary.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    _draw(rows, output / "ablation.png")
+    dense = next((row.jf for row in rows if row.name == "dense"), None)
+    print_table(
+        ("memory", "tokens", "share", "bank KiB", "J", "F", "J&F", "of dense"),
+        [
+            (
+                row.name,
+                f"{row.tokens:,}",
+                f"{row.share:.1%}",
+                f"{row.bank_bytes / 1024:.1f}",
+                f"{100 * row.j:.1f}",
+                f"{100 * row.f:.1f}",
+                f"{100 * row.jf:.1f}",
+                f"{row.jf / dense:.1%}" if dense else "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Row:
+    folder = RunFolder(output / "runs" / _folder_name(name))
+    begun = load_model(config, checkpoint)
+    folder.open(
+        described(settings, begins_with=begun.digest, bank=asdict(config.bank), sequences=[v.name for v in videos])
+    )
+    show = shown.measured(f"training {name}", settings.steps)
+    train(begun.model, videos, settings, folder, progress=lambda at: show(at.step, figures_in_words(at.figures)))
+    backend = TorchBackend(load_model(config, folder.file(WEIGHTS)).model)
+    scores = DatasetScore(
+        tuple(evaluate_sequences(backend, tests, output / "masks" / _folder_name(name), "mask", shown.counted))
+    )
+    mean = scores.to_json()["mean"]
+    size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
+    return Row(
+        name,
+        config.memory_tokens,
+        config.memory_token_share,
+        size,
+        config.bank.quality_management,
+        mean["J"],
+        mean["F"],
+        mean["JF"],
+    )
+
+
+def _finished(output: Path, rows: Sequence[str]) -> list[Row]:
+    files = (output / "rows" / f"{_folder_name(row)}.json" for row in rows)
+    return [Row(**json.loads(file.read_text())) for file in files if file.exists()]
+
+
+def _draw(rows: Sequence[Row], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    measures = (("tokens", "memory tokens"), ("bank_bytes", "bytes of an object's bank in fp16"))
+    for axes, (field, title) in zip(figure.subplots(1, 2, sharey=True), measures, strict=True):
+        for row in rows:
+            axes.plot(getattr(row, field), 100 * row.jf, "o" if row.quality_management else "s", color="black")
+            axes.annotate(row.name, (getattr(row, field), 100 * row.jf), xytext=(5, 4), textcoords="offset points",
+                          fontsize=7)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel(title)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("J&F")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def _folder_name(row: str) -> str:
+    return row.replace("%", "").replace(", ", "-").replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""From the float model to its quantization-aware variant, and from that to the frozen one."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
+from models.quantization.recipe import FLOAT, PROGRAMS, W8A8, Recipe
+from models.tinysam2 import TinySAM2
+
+
+def quantizable_layers(model: TinySAM2) -> dict[str, tuple[str, str]]:
+    """Full name -> (program, name within it) of every layer that a recipe can quantize, in the fused model."""
+    return {
+        f"{program}.{name}": (program, name)
+        for program in PROGRAMS
+        for name, module in getattr(model, program).named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+
+
+def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
+    """A copy with its image encoder fused and its layers quantized as the recipe says; its scales are not set yet.
+
+    Fused first: re-parameterised branches that are quantized apart do not add up to the convolution that ships.
+    """
+    variant = copy.deepcopy(model)
+    variant.image_encoder = model.image_encoder.fuse()
+    for full, (program, name) in quantizable_layers(variant).items():
+        precision = recipe.precision(program, name)
+        if precision != FLOAT:
+            _replace(variant, full, lambda layer, p=precision: QuantizedLayer(layer, activations=p == W8A8))
+    return variant
+
+
+def calibrate(model: TinySAM2, run: Callable[[TinySAM2], None]) -> None:
+    """Sets every activation's scale from what passes while `run` uses the model.
+
+    Raises RuntimeError where a quantized layer was not reached.
+    """
+    quantizers = [module for module in model.modules() if isinstance(module, ActivationQuantizer)]
+    with _watching(quantizers), torch.no_grad():
+        run(model)
+    for name, module in model.named_modules():
+        if isinstance(module, ActivationQuantizer):
+            try:
+                module.settle()
+            except RuntimeError as error:
+                raise RuntimeError(f"{name}: {error}") from error
+
+
+def freeze(model: TinySAM2) -> TinySAM2:
+    """A copy for inference: every quantized layer in its frozen form, the weights as int8."""
+    variant = copy.deepcopy(model).eval()
+    for name, module in list(variant.named_modules()):
+        if isinstance(module, QuantizedLayer):
+            _replace(variant, name, frozen)
+    return variant.requires_grad_(False)
+
+
+def unfolded(model: TinySAM2) -> TinySAM2:
+    """A copy of a frozen model in the form that LiteRT's converter takes; see `FrozenLayer`."""
+    variant = copy.deepcopy(model)
+    for module in variant.modules():
+        if isinstance(module, FrozenLayer):
+            module.unfold()
+    return variant
+
+
+def _replace(model: TinySAM2, name: str, change: Callable[[nn.Module], nn.Module]) -> None:
+    owner, _, attribute = name.rpartition(".")
+    parent = model.get_submodule(owner)
+    setattr(parent, attribute, change(getattr(parent, attribute)))
+
+
+@contextmanager
+def _watching(quantizers: list[ActivationQuantizer]) -> Iterator[None]:
+    for quantizer in quantizers:
+        quantizer.watching = True
+    try:
+        yield
+    finally:
+        for quantizer in quantizers:
+            quantizer.watching = False

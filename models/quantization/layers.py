@@ -1,0 +1,177 @@
+"""Quantization-aware convolution and linear layer, and their frozen forms of explicit quantize and dequantize."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401 - registers the operators
+from torch.nn import functional as F
+
+from models.quantization.scales import (
+    ACTIVATION_RANGE,
+    WEIGHT_RANGE,
+    activation_scale,
+    fake_quantized,
+    quantized_weight,
+    snapped,
+    weight_scales,
+)
+
+Layer = nn.Conv2d | nn.Linear
+
+
+class ActivationQuantizer(nn.Module):
+    """Rounds a tensor to int8 by one learned scale, and can watch what passes to set it.
+
+    While `watching` it passes everything through and remembers the range; otherwise the tensor is rounded. The scale
+    is learned by its logarithm, so that a step changes large and small ones alike (TQT, arXiv 1903.08066).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(0.0))
+        self.register_buffer("zero_point", torch.tensor(0, dtype=torch.int32))
+        self.watching = False
+        self._low: list[float] = []
+        self._high: list[float] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.watching:
+            self._low.append(float(x.detach().amin()))
+            self._high.append(float(x.detach().amax()))
+            return x
+        return fake_quantized(x, snapped(self.log_scale.exp()), self.zero_point.to(x.dtype), ACTIVATION_RANGE)
+
+    def settle(self) -> None:
+        """Sets scale and zero point from what was watched: the mean over calls of the lowest and highest values.
+
+        A mean, because a single outlier on one frame should not coarsen every other.
+        Raises RuntimeError where nothing passed.
+        """
+        if not self._low:
+            raise RuntimeError("nothing passed this quantizer while it watched")
+        low, high = sum(self._low) / len(self._low), sum(self._high) / len(self._high)
+        scale, zero_point = activation_scale(low, high)
+        self.log_scale.data.fill_(math.log(scale))
+        self.zero_point.fill_(zero_point)
+        self._low, self._high = [], []
+
+    def settled(self) -> tuple[float, int]:
+        """Scale, snapped, and zero point, as numbers."""
+        return float(snapped(self.log_scale.detach().exp())), int(self.zero_point)
+
+
+class QuantizedLayer(nn.Module):
+    """A convolution or linear layer whose weights, and with `activations` its input and output, are int8.
+
+    Quantizing directly before and behind the layer is what runtimes recognise as an int8 layer. Weight scales
+    follow the weights; activation scales are learned. Switched off (`active`), it is the float layer.
+    """
+
+    def __init__(self, layer: Layer, activations: bool) -> None:
+        super().__init__()
+        self.layer = layer
+        self.active = True
+        self.input = ActivationQuantizer() if activations else None
+        self.output = ActivationQuantizer() if activations else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.active:
+            return self.layer(x)
+        if self.input is not None and self.input.watching:
+            return self.output(self.layer(self.input(x)))
+        scale = weight_scales(self.layer.weight)
+        by_channel = scale.reshape(-1, *[1] * (self.layer.weight.dim() - 1))
+        weight = fake_quantized(self.layer.weight, by_channel, torch.zeros_like(by_channel), WEIGHT_RANGE)
+        if self.input is not None:
+            x = self.input(x)
+        x = _application(self.layer)(x, weight, self.layer.bias)
+        return x if self.output is None else self.output(x)
+
+
+class FrozenLayer(nn.Module):
+    """The inference form of a `QuantizedLayer`: int8 weights and explicit quantize and dequantize operators.
+
+    like: a layer with the same strides, padding and groups. weight: int8; weight_scale: [O]. entering, leaving:
+    scale and zero point of input and output, or None where only the weights are quantized.
+    folded: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized and
+    dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
+    """
+
+    def __init__(
+        self,
+        like: Layer,
+        weight: Tensor,
+        weight_scale: Tensor,
+        bias: Tensor | None,
+        entering: tuple[float, int] | None,
+        leaving: tuple[float, int] | None,
+    ) -> None:
+        super().__init__()
+        self.apply_weight = _application(like)
+        self.folded = True
+        self.register_buffer("weight", weight)
+        self.register_buffer("weight_scale", weight_scale)
+        self.register_buffer("weight_zero_point", torch.zeros(len(weight_scale), dtype=torch.int64), persistent=False)
+        self.register_buffer("bias", bias)
+        for side, at in (("input", entering), ("output", leaving)):
+            self.register_buffer(f"{side}_scale", None if at is None else torch.tensor(at[0]))
+            self.register_buffer(f"{side}_zero_point", None if at is None else torch.tensor(at[1], dtype=torch.int32))
+        self._take_numbers()
+        self.register_load_state_dict_post_hook(lambda layer, _: layer._take_numbers())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if self.entering is None else _rounded(x, *self.entering)
+        x = self.apply_weight(x, self._weight(), self.bias)
+        return x if self.leaving is None else _rounded(x, *self.leaving)
+
+    def unfold(self) -> None:
+        """Keeps the weight in float from now on, and quantizes it on the way."""
+        by_channel = self.weight_scale.reshape(-1, *[1] * (self.weight.dim() - 1))
+        self.weight = self.weight.float() * by_channel
+        self.folded = False
+
+    def _take_numbers(self) -> None:
+        # An exported graph holds scales as numbers, not as tensors that it reads.
+        self.entering = _numbers(self.input_scale, self.input_zero_point)
+        self.leaving = _numbers(self.output_scale, self.output_zero_point)
+
+    def _weight(self) -> Tensor:
+        operators = torch.ops.quantized_decomposed
+        how = (self.weight_scale, self.weight_zero_point, 0, *WEIGHT_RANGE, torch.int8)
+        weight = self.weight if self.folded else operators.quantize_per_channel(self.weight, *how)
+        return operators.dequantize_per_channel(weight, *how)
+
+
+def frozen(layer: QuantizedLayer) -> FrozenLayer:
+    """The inference form of a layer as it stands."""
+    scale = weight_scales(layer.layer.weight)
+    bias = layer.layer.bias
+    return FrozenLayer(
+        layer.layer,
+        quantized_weight(layer.layer.weight.detach(), scale),
+        scale,
+        None if bias is None else bias.detach().clone(),
+        None if layer.input is None else layer.input.settled(),
+        None if layer.output is None else layer.output.settled(),
+    )
+
+
+def _numbers(scale: Tensor | None, zero_point: Tensor | None) -> tuple[float, int] | None:
+    return None if scale is None else (float(scale), int(zero_point))
+
+
+def _application(like: Layer) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """What a layer does with an input, a weight and a bias."""
+    if isinstance(like, nn.Linear):
+        return F.linear
+    how = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
+    return functools.partial(F.conv2d, **how)
+
+
+def _rounded(x: Tensor, scale: float, zero_point: int) -> Tensor:
+    operators = torch.ops.quantized_decomposed
+    how = (scale, zero_point, *ACTIVATION_RANGE, torch.int8)
+    return operators.dequantize_per_tensor(operators.quantize_per_tensor(x, *how), *how)

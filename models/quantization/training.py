@@ -1,0 +1,96 @@
+"""Quantization-aware training: a float model's int8 variant learns from the float model, through the recurrence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from models.checkpoint import RECIPE, LoadedModel, save_checkpoint
+from models.config import ModelConfig
+from models.quantization.calibration import calibrated
+from models.quantization.conversion import freeze
+from models.quantization.recipe import Recipe
+from models.tinysam2 import TinySAM2
+from models.training.clips import ClipSampler
+from models.training.distillation import Teacher
+from models.training.footage import CANVAS, AnnotatedVideo, Footage
+from models.training.parallel import Processes
+from models.training.run_folder import RunFolder
+from models.training.settings import TrainingSettings
+from models.training.trainer import TrainedStep, train
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Batches that the scales are set from, and what is told how many are done."""
+
+    batches: int = 16
+    progress: Callable[[int], None] = lambda batches_done: None
+
+
+def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedVideo, ...], settings: TrainingSettings) -> ClipSampler:
+    """Clips drawn as training draws them, but of real video and not altered: scales should fit what video looks like.
+
+    Raises InputError where the videos cannot be used.
+    """
+    plain = replace(settings.augmentation, warp=0.0, colour=0.0, paste=0.0, occluder=0.0, distractor=0.0, grey=0.0)
+    stages = tuple(replace(stage, real=1.0) for stage in settings.curriculum)
+    calm = replace(settings, augmentation=plain, curriculum=stages)
+    return ClipSampler(Footage(videos, round(CANVAS * config.image_size)), calm, config)
+
+
+def calibrated_model(
+    loaded: LoadedModel,
+    recipe: Recipe,
+    videos: tuple[AnnotatedVideo, ...],
+    settings: TrainingSettings,
+    how: Calibration,
+) -> TinySAM2:
+    """The quantization-aware variant of a float model with its scales set, in evaluation mode.
+
+    Raises InputError where the videos cannot be used.
+    """
+    sampler = calm_sampler(loaded.model.config, videos, settings)
+    return calibrated(loaded.model, recipe, sampler, how.batches, how.progress)
+
+
+def train_quantized(
+    loaded: LoadedModel,
+    variant: TinySAM2,
+    videos: tuple[AnnotatedVideo, ...],
+    settings: TrainingSettings,
+    folder: RunFolder,
+    *,
+    held_out: tuple[AnnotatedVideo, ...] = (),
+    processes: Processes | None = None,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Callable[[TrainedStep], None] = lambda step: None,
+) -> TinySAM2:
+    """Trains a calibrated variant with its float model as the teacher, and returns it with the averaged weights.
+
+    The run lies in `folder` and goes on where it was stopped. Raises InputError as `train` does.
+    """
+    weights = train(
+        variant,
+        videos,
+        settings,
+        folder,
+        held_out=held_out,
+        teacher=Teacher(loaded.model, variant.config.hidden_dim),
+        processes=processes,
+        workers=workers,
+        device=device,
+        progress=progress,
+    )
+    variant.cpu().load_state_dict(load_file(weights))
+    return variant.eval()
+
+
+def save_quantized(variant: TinySAM2, recipe: Recipe, teacher: LoadedModel, path: Path) -> None:
+    """Writes the int8 checkpoint of a variant: int8 weights, scales and zero points, with the recipe, the teacher's
+    digest and the preset as metadata. A former file stays whole until the new one is."""
+    about = {RECIPE: recipe.to_json(), "teacher": teacher.digest, "preset": variant.config.name}
+    save_checkpoint(freeze(variant).state_dict(), path, about)

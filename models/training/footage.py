@@ -1,0 +1,85 @@
+"""Annotated videos as training takes them: square frames and masks, kept in memory up to a limit."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from models.errors import InputError
+
+CANVAS = 1.25
+"""Side of a kept frame over the side of the model's input: what zooming in has left to show."""
+
+
+class AnnotatedVideo(Protocol):
+    """What training needs of a video; any reader with these will do.
+
+    objects: object id -> index of the first frame with its mask. frame: uint8 RGB [H, W, 3]. ids: uint8 [H, W],
+    the object's id at each pixel, 0: none, 255: void; None: the frame has no annotation.
+    """
+
+    name: str
+    objects: Mapping[int, int]
+
+    def __len__(self) -> int: ...
+
+    def frame(self, index: int) -> np.ndarray: ...
+
+    def ids(self, index: int) -> np.ndarray | None: ...
+
+
+class Footage:
+    """Videos of which frames are drawn, each stretched to a square canvas.
+
+    side: of the canvas, in pixels. cache_bytes: how much is kept in memory; what was not used longest goes first.
+    Raises InputError where there are no videos.
+    """
+
+    def __init__(self, videos: Sequence[AnnotatedVideo], side: int, cache_bytes: int = 2 * 2**30) -> None:
+        if not videos:
+            raise InputError("there is no video to train on; name a dataset with at least one sequence")
+        self.videos, self.side = tuple(videos), side
+        self._cache: OrderedDict[tuple[int, int], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
+        self._aspects: dict[int, float] = {}
+        self._room = max(1, cache_bytes // (4 * side * side))
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def aspect(self, video: int) -> float:
+        """Width over height of a video's frames before they were stretched."""
+        if video not in self._aspects:
+            height, width = self.videos[video].frame(0).shape[:2]
+            self._aspects[video] = width / height
+        return self._aspects[video]
+
+    def picture(self, video: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """uint8 RGB [side, side, 3] and ids uint8 [side, side] of a frame, or None where it is not annotated."""
+        key = (video, index)
+        if key not in self._cache:
+            self._cache[key] = self._read(video, index)
+            if len(self._cache) > self._room:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(key)
+        return self._cache[key]
+
+    def annotated(self, video: int, index: int, step: int) -> int:
+        """The annotated frame nearest to an index, looking on from it by steps of 1 or -1; there must be one."""
+        while not self._is_annotated(video, index):
+            index += step
+        return index
+
+    def _is_annotated(self, video: int, index: int) -> bool:
+        if (video, index) in self._cache:
+            return self._cache[video, index][1] is not None
+        return self.videos[video].ids(index) is not None
+
+    def _read(self, video: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        size = (self.side, self.side)
+        frame = Image.fromarray(self.videos[video].frame(index)).resize(size, Image.Resampling.BILINEAR)
+        ids = self.videos[video].ids(index)
+        if ids is not None:
+            ids = np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
+        return np.asarray(frame), ids

@@ -1,0 +1,61 @@
+"""How well weights track videos that were kept out of training: a quick look, not a benchmark's score."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from models.config import ModelConfig
+from models.errors import InputError
+from models.prompt_encoder import FramePrompt
+from models.tinysam2 import TinySAM2
+from models.training.clips import TARGET_SCALE, Clip
+from models.training.footage import AnnotatedVideo
+from models.training.losses import hard_iou
+from models.training.prompts import no_prompt
+from models.training.unroll import unroll
+
+FRAMES = 30
+"""Frames of each video that are tracked."""
+
+
+@torch.no_grad()
+def mean_j(model: TinySAM2, videos: Sequence[AnnotatedVideo]) -> float:
+    """Mean IoU of the first object of each video, from its first mask, on the square that the model sees.
+
+    model: in evaluation mode, on the CPU. Raises InputError where a video has no mask to compare with after its first.
+    """
+    means = []
+    for video in videos:
+        clip, annotated = video_clip(video, model.config)
+        overlaps = [hard_iou(frame.mask_logits, clip.targets[:, t]) for t, frame in enumerate(unroll(model, clip))]
+        means.append(float(torch.cat([overlaps[t] for t in annotated]).mean()))
+    return float(np.mean(means))
+
+
+def video_clip(video: AnnotatedVideo, config: ModelConfig) -> tuple[Clip, list[int]]:
+    """The start of a video as a batch of one clip, prompted by its first mask, and its annotated frames but that."""
+    object_id, first = next(iter(video.objects.items()))
+    indices = range(first, min(first + FRAMES, len(video)))
+    square, side = (config.image_size, config.image_size), TARGET_SCALE * config.mask_size
+    images, targets, annotated = [], [], []
+    for t, index in enumerate(indices):
+        frame = Image.fromarray(video.frame(index)).resize(square, Image.Resampling.BILINEAR)
+        images.append(torch.from_numpy(np.asarray(frame).transpose(2, 0, 1).copy()))
+        ids = video.ids(index)
+        mask = np.zeros(square, np.float32) if ids is None else (ids == object_id).astype(np.float32)
+        targets.append(np.asarray(Image.fromarray(mask).resize((side, side), Image.Resampling.BOX)))
+        if t and ids is not None:
+            annotated.append(t)
+    if not annotated:
+        raise InputError(
+            f"sequence {video.name} has no mask in the {len(indices) - 1} frames after its first; "
+            "what is held out is compared with its masks, so name sequences that are annotated throughout"
+        )
+    targets = torch.from_numpy(np.stack(targets))[None, :, None]
+    prompt = no_prompt(config, 1)
+    share = F.avg_pool2d(targets[:, 0], TARGET_SCALE)
+    prompt = FramePrompt(prompt.point_coords, prompt.point_labels, share, torch.ones(1, 1))
+    return Clip(torch.stack(images)[None], targets, prompt), annotated

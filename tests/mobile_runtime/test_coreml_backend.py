@@ -1,0 +1,89 @@
+"""The Core ML backend runs packages by the runtime that was asked for. Apple's is a stand-in here: it needs macOS."""
+
+import numpy as np
+import pytest
+
+from models.artifacts import read_card
+from models.contract import program_contract
+from models.errors import InputError
+from models.targets import TARGETS
+
+pytest.importorskip("coremltools")
+
+
+class FakeMLModel:
+    """Answers like coremltools' MLModel, from the package itself, and remembers what it was asked."""
+
+    asked = None
+
+    def __init__(self, path):
+        from mobile_runtime.mil import MILProgram
+
+        self.program = MILProgram.load(path)
+
+    def predict(self, inputs):
+        FakeMLModel.asked = inputs
+        return {name: np.asarray(value, np.float64) + 1 for name, value in self.program.run(**inputs).items()}
+
+
+@pytest.fixture
+def make(coreml_stand_ins):
+    """make(**options): the backend of the stand-ins."""
+    from mobile_runtime.coreml_backend import CoreMLBackend
+
+    card = read_card(coreml_stand_ins, TARGETS["coreml"])
+    return lambda **options: CoreMLBackend(coreml_stand_ins, card, **options)
+
+
+@pytest.fixture
+def on_macos(monkeypatch):
+    import coremltools
+
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr(coremltools.models, "MLModel", FakeMLModel)
+
+
+@pytest.fixture
+def on_linux(monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+
+
+@pytest.fixture
+def inputs(nano_backend):
+    spec = program_contract(nano_backend.config)["mask_decoder"]
+    return {tensor.name: np.full(tensor.shape, 0.25, np.float32) for tensor in spec.inputs}
+
+
+def test_elsewhere_than_on_macos_packages_run_in_the_interpreter(on_linux, make, inputs):
+    backend = make()
+    assert backend.runtime == "MIL interpreter, not Apple's runtime"
+    outputs = backend.run("mask_decoder", inputs)
+    assert tuple(outputs) == backend.contract["mask_decoder"].output_names
+
+
+def test_elsewhere_apples_runtime_is_refused(on_linux, make):
+    with pytest.raises(InputError, match="is on macOS only; here packages run with runtime='interpreter'"):
+        make(runtime="apple")
+
+
+def test_an_unknown_runtime_is_refused(make):
+    with pytest.raises(InputError, match="unknown Core ML runtime 'metal'; it must be one of: apple, interpreter"):
+        make(runtime="metal")
+
+
+def test_on_macos_packages_run_in_apples_runtime_on_the_contracts_tensors(on_macos, make, inputs):
+    backend = make()
+    assert backend.runtime == "Core ML's MLModel"
+    outputs = backend.run("mask_decoder", inputs | {"surplus": np.zeros(1)})
+    assert tuple(FakeMLModel.asked) == backend.contract["mask_decoder"].input_names
+    assert {value.dtype for value in (*FakeMLModel.asked.values(), *outputs.values())} == {np.dtype(np.float32)}
+
+
+def test_on_macos_both_runtimes_can_be_had_side_by_side(on_macos, make, inputs):
+    apple, interpreter = (make(runtime=runtime).run("mask_decoder", inputs) for runtime in ("apple", "interpreter"))
+    for name, value in interpreter.items():
+        np.testing.assert_allclose(apple[name], value + 1, rtol=1e-6)
+
+
+def test_memory_is_told_of_the_package_whichever_runtime_executes_it(on_macos, make):
+    assert make(runtime="apple").memory() == make(runtime="interpreter").memory()

@@ -1,0 +1,149 @@
+"""`tinysam2 evaluate`: a model's masks on a data set, and how good they are."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from models.config import ModelConfig
+from models.files import atomic_path, check_output_file
+from tinysam2.commands.options import (
+    FILE_OR_FOLDER,
+    STDOUT,
+    Named,
+    choices,
+    data_option,
+    json_file_option,
+    model_options,
+    split_option,
+)
+from tinysam2.runnable import ModelChoice
+from validation.evaluation_settings import (
+    PROMPTS,
+    SETTINGS,
+    EvaluationSettings,
+    check_evaluation_folder,
+    checked_prompt,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tinysam2.runnable import RunnableModel
+    from validation.datasets.sequence import Sequence as Video
+
+PLOT = "scores.png"
+
+
+@click.command(short_help="Run a model over a data set and score it.")
+@data_option
+@split_option
+@model_options(default_backend="torch")
+@click.option(
+    "--prompt",
+    type=Named(checked_prompt),
+    metavar=choices(PROMPTS),
+    default=PROMPTS[0],
+    show_default=True,
+    help="What is said of each object, once, on its first frame.",
+)
+@click.option("--output", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="Folder for masks, scores and plot.")
+@json_file_option
+def command(
+    data: Path,
+    split: str | None,
+    backend: str,
+    artifacts: Path | None,
+    preset: ModelConfig | None,
+    checkpoint: Path | None,
+    precision: str | None,
+    prompt: str,
+    output: Path,
+    json_file: Path | None,
+) -> None:
+    """Track every object of a data set from its first frame on, and score the masks as `tinysam2 score` does.
+
+    An interrupted run goes on where it stopped. torchrun shares the sequences out among processes.
+
+    \b
+    Example:
+      tinysam2 evaluate --data davis2017 --split val --output davis-nano
+      tinysam2 evaluate --data clips --backend executorch --prompt click-3 --output clicked --json clicked.json
+      torchrun --nproc-per-node 2 -m tinysam2 evaluate --data davis2017 --split val --output davis-nano
+    """
+    choice = ModelChoice(backend, artifacts, preset, checkpoint, precision)
+    rank, workers = _place_among_workers()
+
+    from tinysam2.console import shown_steps
+    from tinysam2.destinations import check_apart, check_shared_folder
+    from tinysam2.score_view import print_scores
+    from validation.datasets import open_dataset
+    from validation.evaluation import evaluate_sequences, gathered, share_of
+    from validation.score_plot import draw_scores
+    from validation.scores import DatasetScore
+
+    check_apart(output, (data, artifacts))
+    check_shared_folder(output, SETTINGS)
+    check_evaluation_folder(output)
+    to_file = json_file is not None and json_file != STDOUT
+    if to_file:
+        check_output_file(json_file)
+        check_apart(json_file, (data, output))
+    with shown_steps(visible=rank == 0) as steps:
+        steps.begin("reading the data set")
+        sequences = open_dataset(data, split)
+        with choice.opened(steps.begin) as model:
+            settings = _settings(data, split, sequences, model, prompt)
+            settings.claim(output)
+            evaluate_sequences(model.backend, share_of(sequences, rank, workers), output, prompt, steps.counted)
+        if rank > 0:
+            return
+        steps.begin("waiting for the other processes" if workers > 1 else "gathering the scores")
+        score = DatasetScore(tuple(gathered(sequences, output)))
+        steps.begin("drawing the scores")
+        draw_scores(score.to_json(), output / PLOT, _title(settings))
+
+    report = json.dumps({**score.to_json(), "settings": asdict(settings)}, indent=2, allow_nan=False) + "\n"
+    if to_file:
+        with atomic_path(json_file) as temporary:
+            temporary.write_text(report)
+    if json_file == STDOUT:
+        click.echo(report, nl=False)
+        return
+    print_scores(score)
+    click.echo(_title(settings))
+    click.echo(f"{output}: masks of {settings.sequences} sequences, {settings.frames} frames; {PLOT}")
+    if to_file:
+        click.echo(f"scores: {json_file}")
+
+
+def _place_among_workers() -> tuple[int, int]:
+    """This process's rank and how many there are, as torchrun tells them; alone without it."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _settings(
+    data: Path, split: str | None, sequences: "Sequence[Video]", model: "RunnableModel", prompt: str
+) -> EvaluationSettings:
+    return EvaluationSettings(
+        data=str(data.resolve()),
+        split=split,
+        sequences=len(sequences),
+        frames=sum(len(sequence) for sequence in sequences),
+        prompt=prompt,
+        preset=model.backend.config.name,
+        backend=model.backend.target,
+        runtime=model.backend.runtime,
+        precision=model.precision,
+        weights=model.weights,
+        weights_digest=model.weights_digest,
+        trained=model.trained,
+    )
+
+
+def _title(settings: EvaluationSettings) -> str:
+    trained = "" if settings.trained else "; untrained weights"
+    return f"{settings.preset} {settings.precision}, run by {settings.runtime}, prompted by {settings.prompt}{trained}"

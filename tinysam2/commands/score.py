@@ -1,0 +1,49 @@
+"""`tinysam2 score`: masks on disk held against a data set's truth."""
+
+import json
+from pathlib import Path
+
+import click
+
+from tinysam2.commands.options import FILE_OR_FOLDER, STDOUT, data_option, json_file_option, split_option
+
+
+@click.command(short_help="Score masks by J and F against a data set.")
+@click.argument("predictions", type=FILE_OR_FOLDER)
+@data_option
+@split_option
+@json_file_option
+def command(predictions: Path, data: Path, split: str | None, json_file: Path | None) -> None:
+    """Score the masks PREDICTIONS/SEQUENCE/FRAME.png by region similarity J and boundary accuracy F.
+
+    Both are computed as the DAVIS 2017 toolkit does for semi-supervised results: without the first and the last
+    annotated frame, and with the mean over all objects. A mask's pixels hold object ids. DIR may be laid out as DAVIS,
+    YouTube-VOS, MOSE, SA-V or this project's own clips.
+
+    \b
+    Example:
+      tinysam2 score predictions --data DAVIS --split val
+      tinysam2 score predictions --data clips --json scores.json
+    """
+    from models.files import check_output_file
+    from tinysam2.console import shown_steps
+    from tinysam2.destinations import check_apart
+    from tinysam2.score_view import print_scores
+    from validation.datasets import open_dataset
+    from validation.scores import score_dataset
+
+    to_file = json_file is not None and json_file != STDOUT
+    if to_file:
+        check_output_file(json_file)
+        check_apart(json_file, (predictions, data))
+    sequences = open_dataset(data, split)
+    with shown_steps() as steps:
+        score = score_dataset(sequences, predictions, steps.counter("scoring"))
+    if to_file:
+        score.write(json_file)
+    if json_file == STDOUT:
+        click.echo(json.dumps(score.to_json(), indent=2, allow_nan=False))
+        return
+    print_scores(score)
+    if to_file:
+        click.echo(f"scores: {json_file}")

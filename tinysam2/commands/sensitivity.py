@@ -1,0 +1,110 @@
+"""`tinysam2 sensitivity`: what quantizing each layer alone costs."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from models.config import ModelConfig
+from models.files import check_output_file
+from tinysam2.commands.options import (
+    FILE_OR_FOLDER,
+    checkpoint_option,
+    json_option,
+    preset_option,
+    split_option,
+    training_data_option,
+)
+from tinysam2.training_inputs import read_videos
+
+SHOWN = 15
+"""Layers in the table on the terminal; the JSON has all."""
+
+
+@click.command(short_help="Rank layers by what quantizing each costs.")
+@training_data_option
+@split_option
+@preset_option()
+@checkpoint_option
+@click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules to begin with.  [default: all in w8a8]")
+@click.option("--clips", type=click.IntRange(min=1), default=4, show_default=True, help="Batches of clips to judge by.")
+@click.option(
+    "--least-iou",
+    type=click.FloatRange(0, 1),
+    default=0.97,
+    show_default=True,
+    help="A layer that alone brings mask IoU below this stays in float.",
+)
+@click.option("--output", type=FILE_OR_FOLDER, metavar="FILE", help="Where the recipe goes, as JSON.")
+@click.option("--plot", type=FILE_OR_FOLDER, metavar="PNG", help="Where a plot of all layers goes.")
+@json_option
+def command(
+    folders: tuple[Path, ...],
+    split: str | None,
+    preset: ModelConfig,
+    checkpoint: Path | None,
+    recipe: Path | None,
+    clips: int,
+    least_iou: float,
+    output: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Quantize each layer alone, after calibration, and compare the masks of whole clips with the float model's.
+
+    SQNR is of the mask logits. The recipe leaves the dearest layers in float; `tinysam2 quantize --recipe` takes it.
+
+    \b
+    Example:
+      tinysam2 sensitivity --data davis2016/train --output recipe.json --plot layers.png
+    """
+    for path in (output, plot):
+        if path:
+            check_output_file(path)
+
+    from models.checkpoint import load_model
+    from models.quantization.calibration import calibration_clips
+    from models.quantization.recipe import DEFAULT_RECIPE, read_recipe
+    from models.quantization.sensitivity import layer_costs, share_in_int8, sparing
+    from models.quantization.training import Calibration, calibrated_model, calm_sampler
+    from models.training.settings import Stage, TrainingSettings
+    from tinysam2.console import print_table, shown_steps
+    from tinysam2.destinations import check_apart
+    from tinysam2.sensitivity_plot import draw_costs
+
+    rules = read_recipe(recipe) if recipe else DEFAULT_RECIPE
+    for path in (output, plot):
+        if path:
+            check_apart(path, (*folders, checkpoint))
+    settings = TrainingSettings(batch_frames=16, parts=1, curriculum=(Stage(1.0, 4, 1.0),))
+    with shown_steps() as steps:
+        steps.begin("reading the data")
+        videos, _ = read_videos(folders, split, None)
+        loaded = load_model(preset, checkpoint)
+        how = Calibration(progress=steps.counter("calibrating"))
+        variant = calibrated_model(loaded, rules, videos, settings, how)
+        judged_by = list(calibration_clips(calm_sampler(preset, videos, settings), clips))
+        costs = layer_costs(variant, judged_by, steps.counter("quantizing one layer after the other"))
+        spared = sparing(rules, costs, least_iou)
+        share = share_in_int8(loaded.model, spared)
+        if output:
+            spared.write(output)
+        if plot:
+            steps.begin("drawing the costs")
+            draw_costs(costs, least_iou, plot)
+
+    if as_json:
+        about = {"least_iou": least_iou, "share_in_int8": share}
+        click.echo(json.dumps({**about, "layers": [asdict(cost) for cost in costs]}, indent=2))
+        return
+    rows = [
+        (f"{cost.program}.{cost.layer}", f"{cost.parameters:,}", f"{cost.sqnr_db:.1f}", f"{cost.mask_iou:.4f}")
+        for cost in costs[:SHOWN]
+    ]
+    click.echo(f"the {min(SHOWN, len(costs))} dearest of {len(costs)} layers, each quantized alone")
+    print_table(("layer", "weights", "SQNR dB", "mask IoU"), rows)
+    left = len(spared.rules) - len(rules.rules)
+    click.echo(f"left in float: {left} layers; in int8: {share:.1%} of weights")
+    if output:
+        click.echo(f"recipe: {output}")

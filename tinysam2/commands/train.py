@@ -1,0 +1,161 @@
+"""`tinysam2 train`: a model trained on annotated video."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from models.config import ModelConfig, preset
+from models.errors import InputError
+from tinysam2.commands.options import (
+    FILE_OR_FOLDER,
+    Named,
+    choices,
+    json_option,
+    preset_option,
+    split_option,
+    training_data_option,
+)
+from tinysam2.training_inputs import DEVICES, chosen_device, figures_in_words, read_stages, read_videos
+
+if TYPE_CHECKING:
+    from models.training.settings import TrainingSettings
+
+
+@click.command(short_help="Train a model on annotated video.")
+@training_data_option
+@split_option
+@click.option(
+    "--output", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="The run's folder; a run in it goes on."
+)
+@preset_option()
+@click.option(
+    "--checkpoint", type=FILE_OR_FOLDER, metavar="FILE", help="Weights to begin with; without them, from scratch."
+)
+@click.option("--steps", type=int, default=3600, show_default=True, help="Optimiser steps.")
+@click.option("--batch-frames", type=int, default=24, show_default=True, help="Frames in a step.")
+@click.option(
+    "--parts", type=int, default=2, show_default=True, help="Parts of a batch; processes must share them evenly."
+)
+@click.option("--learning-rate", type=float, default=8e-4, show_default=True, help="Peak, after the warm-up.")
+@click.option("--final-rate", type=float, default=0.01, show_default=True, help="Share of it that is left at the end.")
+@click.option("--warmup", type=int, default=200, show_default=True, help="Steps until the peak.")
+@click.option("--ema", type=float, default=0.999, show_default=True, help="Decay of the averaged weights.")
+@click.option(
+    "--curriculum",
+    default="0.3:3:0.4,0.5:4:0.6,0.2:6:0.8",
+    show_default=True,
+    metavar="SHARE:FRAMES:REAL,...",
+    help="Stages: share of the steps, frames of a clip, share of clips that are real video.",
+)
+@click.option("--mix-memory", is_flag=True, help="Each step draws a memory budget from dense to 3.5 % of the tokens.")
+@click.option("--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them.")
+@click.option("--teacher", type=FILE_OR_FOLDER, metavar="FILE", help="Weights of a model to learn from.")
+@click.option("--teacher-preset", type=Named(preset), metavar="NAME", help="Its preset.  [default: the student's]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips.")
+@click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]")
+@click.option("--mixed-precision/--full-precision", default=None, help="Image encoder in bfloat16.  [default: on cuda]")
+@json_option
+def command(
+    folders: tuple[Path, ...],
+    split: str | None,
+    output: Path,
+    preset: ModelConfig,
+    checkpoint: Path | None,
+    hold_out: str | None,
+    teacher: Path | None,
+    teacher_preset: ModelConfig | None,
+    workers: int,
+    device: str | None,
+    as_json: bool,
+    **chosen: object,
+) -> None:
+    """Train on clips drawn from annotated video, with simulated prompts, through the memory bank.
+
+    The folder gets weights.safetensors (averaged weights), log.csv, curves.png and the state to resume from. The
+    same command goes on where a run was stopped. torchrun shares each batch out among processes.
+
+    \b
+    Example:
+      tinysam2 train --data davis2016/train --output run --hold-out rhino,scooter-gray
+      torchrun --nproc-per-node 2 -m tinysam2 train --data davis2016/train --output run
+    """
+    where = chosen_device(device)
+    if chosen["mixed_precision"] is None:
+        chosen["mixed_precision"] = where.type == "cuda"
+    settings = _settings(model=preset, **chosen)
+    if teacher_preset and not teacher:
+        raise InputError("--teacher-preset says what --teacher is; give the teacher's weights too")
+
+    from models.checkpoint import load_model, seeded_model, weights_digest
+    from models.training.distillation import Teacher
+    from models.training.parallel import joined_processes
+    from models.training.run_folder import SETTINGS, RunFolder, described
+    from models.training.trainer import TrainedStep, train
+    from tinysam2.console import shown_steps
+    from tinysam2.destinations import check_apart, check_shared_folder
+
+    check_apart(output, (*folders, checkpoint, teacher))
+    check_shared_folder(output, SETTINGS)
+    with joined_processes() as processes, shown_steps(visible=processes.first) as steps:
+        steps.begin("reading the data")
+        training, held_out = read_videos(folders, split, hold_out)
+        # A run from scratch begins with the seeded weights even where trained ones are shipped.
+        model = load_model(preset, checkpoint).model if checkpoint else seeded_model(preset)
+        taught_by = load_model(teacher_preset or preset, teacher) if teacher else None
+        run = RunFolder(output)
+        if processes.first:
+            run.open(
+                described(
+                    settings,
+                    data=[str(folder.resolve()) for folder in folders],
+                    split=split,
+                    sequences=[sequence.name for sequence in training],
+                    held_out=[sequence.name for sequence in held_out],
+                    preset=preset.name,
+                    begins_with=weights_digest(model.state_dict()),
+                    teacher=taught_by.digest if taught_by else None,
+                )
+            )
+        show = steps.measured("training", settings.steps)
+        last = TrainedStep(0, {})
+
+        def progress(trained: TrainedStep) -> None:
+            nonlocal last
+            last = trained
+            show(trained.step, figures_in_words(trained.figures))
+
+        weights = train(
+            model,
+            training,
+            settings,
+            run,
+            held_out=held_out,
+            teacher=Teacher(taught_by.model, preset.hidden_dim) if taught_by else None,
+            processes=processes,
+            workers=workers,
+            device=where,
+            progress=progress,
+        )
+    if not processes.first:
+        return
+    if as_json:
+        click.echo(json.dumps({"weights": str(weights), "steps": settings.steps, **last.figures}, indent=2))
+    else:
+        click.echo(f"{settings.steps} steps: {figures_in_words(last.figures)}")
+        click.echo(f"weights: {weights}")
+
+
+def _settings(
+    steps: int, curriculum: str, mix_memory: bool, model: ModelConfig, **chosen: object
+) -> "TrainingSettings":
+    from models.training.budgets import memory_budgets
+    from models.training.settings import TrainingSettings
+
+    banks = tuple(memory_budgets(model).values()) if mix_memory else ()
+    try:
+        return TrainingSettings(steps=steps, curriculum=read_stages(curriculum), banks=banks, **chosen)
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,57 @@
+"""The layers of a quantized checkpoint: what every artifact made from it is held to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from models.quantization.layers import FrozenLayer
+from models.quantization.recipe import FLOAT, PROGRAMS, Recipe
+from models.tinysam2 import TinySAM2
+from validation.integers.products import Rounding, StoredWeight
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A convolution or linear layer of the model.
+
+    name: with its program, as in the checkpoint. precision: what the recipe says. weight: what the checkpoint says,
+    which of a layer left in float is float. entering, leaving: None where its activations are float.
+    """
+
+    name: str
+    program: str
+    precision: str
+    weight: StoredWeight
+    entering: Rounding | None
+    leaving: Rounding | None
+
+
+def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
+    """The layers of a frozen model, fused, in its order; the precision of each is the recipe's."""
+    return [
+        _layer(f"{program}.{name}", program, recipe.precision(program, name), module)
+        for program in PROGRAMS
+        for name, module in getattr(model, program).named_modules()
+        if isinstance(module, FrozenLayer | nn.Conv2d | nn.Linear)
+    ]
+
+
+def _layer(name: str, program: str, precision: str, module: nn.Module) -> Layer:
+    values = module.weight.detach().numpy()
+    if not isinstance(module, FrozenLayer):
+        return Layer(name, program, precision, StoredWeight(values), None, None)
+    scale = module.weight_scale.numpy()
+    return Layer(
+        name,
+        program,
+        precision,
+        StoredWeight(values, scale, np.zeros(len(scale), np.int64)),
+        module.entering and Rounding(*module.entering),
+        module.leaving and Rounding(*module.leaving),
+    )
+
+
+def is_quantized(layer: Layer) -> bool:
+    """Whether the recipe wants its weights in int8."""
+    return layer.precision != FLOAT

@@ -1,0 +1,57 @@
+"""Numbers and verdicts in words: one wording for the page, the summary and the test results."""
+
+from collections.abc import Iterator, Mapping
+
+KIB, MIB = 2**10, 2**20
+
+KINDS = {
+    "db": lambda value: f"{value:.1f} dB",
+    "iou": lambda value: f"{value:.4f}",
+    "cosine": lambda value: f"{value:.6f}",
+    "error": lambda value: f"{value:.2g}",
+    "share": lambda value: f"{value * 100:.1f} %",
+    "count": lambda value: f"{value:,}",
+    "bytes": lambda value: f"{value / MIB:,.2f} MiB" if abs(value) >= MIB else f"{value / KIB:,.1f} KiB",
+    # Enough digits that a value beside its limit never looks equal to it.
+    "gate": lambda value: f"{value:.5g}",
+}
+"""Kind of figure -> how it is written."""
+
+
+def written(value: float, kind: str) -> str:
+    """A figure as people read it; kind: a key of `KINDS`."""
+    return KINDS[kind](value)
+
+
+def gate_sentence(gate: Mapping) -> str:
+    """A gate of the JSON report as one sentence, its reason aside: what was measured, and what it is held to."""
+    side = "at least" if gate["at_least"] else "at most"
+    wanted = "is" if gate["passed"] else "must be"
+    value, limit = written(gate["value"], "gate"), written(gate["limit"], "gate")
+    return f"{gate['subject']}: {gate['measure']} is {value} and {wanted} {side} {limit}"
+
+
+def failed_gates(report: Mapping) -> Iterator[tuple[Mapping, Mapping]]:
+    """Every failed gate of the JSON report with its target."""
+    for target in report["targets"]:
+        yield from ((target, gate) for gate in target["gates"] if not gate["passed"])
+
+
+def headline(report: Mapping) -> str:
+    """The verdict of the whole JSON report in a few words."""
+    verdicts = [target["passed"] for target in report["targets"]]
+    if all(verdicts):
+        return "Passed" if len(verdicts) == 1 else f"All {len(verdicts)} targets passed"
+    return "Failed" if len(verdicts) == 1 else f"{verdicts.count(False)} of {len(verdicts)} targets failed"
+
+
+def subject_line(report: Mapping) -> str:
+    """What was validated on what, in one line: preset, clip, objects."""
+    objects = f"{report['objects']} object{'s' if report['objects'] != 1 else ''}"
+    frames = f"{report['frames']} frame{'s' if report['frames'] != 1 else ''}"
+    return f"{report['preset']} on {report['clip']}: {frames} of {report['width']}x{report['height']}, {objects}"
+
+
+def least_sqnr(target: Mapping) -> tuple[int, Mapping]:
+    """Index and entry of the program with the least SQNR."""
+    return min(enumerate(target["programs"]), key=lambda entry: entry[1]["sqnr_db"])

@@ -1,0 +1,131 @@
+"""The report as one HTML page that needs nothing beside it: verdicts, masks, error, drift, memory, environment."""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from validation.gallery import Shot
+from validation.reporting import charts
+from validation.reporting.figures import failed_gates, gate_sentence, headline, least_sqnr, subject_line, written
+from validation.reporting.memory_view import memory_view
+
+
+def render_page(report: Mapping, shots: Sequence[Shot] = ()) -> str:
+    """The page of a JSON report and its gallery, as HTML.
+
+    Every figure is a `data` element whose `value` is the number in the JSON, and whose `data-json` is the JSON
+    pointer (RFC 6901) to it. The page has no script, and forbids itself any request.
+    """
+    environment = Environment(
+        loader=PackageLoader("validation.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "fig": lambda pointer, kind: figure(report, pointer, kind),
+        "bar": charts.bar,
+        "stacked_bar": charts.stacked_bar,
+        "line": charts.line,
+        "height": charts.height,
+        "picture": _picture,
+        "sentence": gate_sentence,
+        "written": written,
+    }
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        headline=headline(report),
+        subject=subject_line(report),
+        failed=list(failed_gates(report)),
+        targets=[_target_view(index, target) for index, target in enumerate(report["targets"])],
+        programs=_program_view(report),
+        drift=_drift_view(report),
+        memory=memory_view(report),
+        shots=shots,
+        patterns=charts.PATTERNS,
+    )
+
+
+def figure(report: Mapping, pointer: str, kind: str) -> Markup:
+    """The number that a JSON pointer finds in the report, as people read it, with its exact value and where it is."""
+    value = resolve(report, pointer)
+    return Markup('<data value="{!r}" data-json="{}">{}</data>').format(value, pointer, written(value, kind))
+
+
+def resolve(report: Mapping, pointer: str) -> float:
+    """What a JSON pointer (RFC 6901) finds in the report; the report's own keys need no escapes."""
+    value = report
+    for key in pointer.split("/")[1:]:
+        value = value[int(key)] if isinstance(value, list | tuple) else value[key]
+    return value
+
+
+def _target_view(index: int, target: Mapping) -> dict:
+    program, _ = least_sqnr(target)
+    return {
+        "at": f"/targets/{index}",
+        "pattern": charts.PATTERNS[index % len(charts.PATTERNS)],
+        "name": target["target"],
+        "precision": target["precision"],
+        "passed": target["passed"],
+        "data": target,
+        "least_program": program,
+        "failures": sum(not gate["passed"] for gate in target["gates"]),
+        "reasons": list(dict.fromkeys(gate["reason"] for gate in target["gates"])),
+    }
+
+
+def _program_view(report: Mapping) -> dict:
+    """SQNR by program, every target's beside the others': rows, and the axis they share."""
+    limits = {
+        (target["target"], gate["subject"]): gate["limit"]
+        for target in report["targets"]
+        for gate in target["gates"]
+        if gate["measure"] == "SQNR dB"
+    }
+    rows: dict[str, list[dict]] = {}
+    for index, target in enumerate(report["targets"]):
+        for place, program in enumerate(target["programs"]):
+            name = program["program"]
+            rows.setdefault(name, []).append(
+                {
+                    "target": index,
+                    "at": f"/targets/{index}/programs/{place}",
+                    "sqnr_db": program["sqnr_db"],
+                    "limit": limits.get((target["target"], name)),
+                    "tensors": program["tensors"],
+                    "same_tokens": program["same_tokens"],
+                }
+            )
+    values = [row["sqnr_db"] for entries in rows.values() for row in entries]
+    end = 20 * (max([*values, *limits.values(), 1]) // 20 + 1)
+    return {"rows": rows, "end": end}
+
+
+def _drift_view(report: Mapping) -> dict:
+    """Mask IoU by frame: the axis that all targets share, their limits and their worst frames."""
+    panels = []
+    for target in report["targets"]:
+        ious = target["chain"]["iou_by_frame"]
+        limits = [gate["limit"] for gate in target["gates"] if gate["measure"] == "least mask IoU"]
+        panels.append(
+            {
+                "ious": ious,
+                "limit": limits[0] if limits else None,
+                "worst": min(range(len(ious)), key=ious.__getitem__),
+            }
+        )
+    least = min([*(min(panel["ious"]) for panel in panels), *(p["limit"] for p in panels if p["limit"] is not None)])
+    # At least half a percent, so that rounding does not look like a cliff.
+    span = next(span for span in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if span >= min(1 - least, 1))
+    return {
+        "panels": panels,
+        "low": 1 - span,
+    }
+
+
+def _picture(image: bytes) -> Markup:
+    return Markup("data:image/webp;base64,{}").format(base64.b64encode(image).decode())
