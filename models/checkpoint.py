@@ -62,7 +62,9 @@ def load_model(
             model = seeded_model(config)
             source = f"seeded weights ({config.name}, seed {SEED})"
             return LoadedModel(model, source, False, weights_digest(model.state_dict()))
-        checkpoint = shipped
+        checkpoint, source = shipped, f"shipped weights ({shipped.stem})"
+    else:
+        source = str(checkpoint)
     state, metadata = _read(Path(checkpoint))
     recipe = _recipe(Path(checkpoint), metadata)
     if quantized is not None and quantized != (recipe is not None):
@@ -73,7 +75,7 @@ def load_model(
         model = freeze(quantization_aware(model, recipe))
     _check_fits(Path(checkpoint), state, model)
     model.load_state_dict(state)
-    return LoadedModel(model, str(checkpoint), True, weights_digest(model.state_dict()), recipe)
+    return LoadedModel(model, source, True, weights_digest(model.state_dict()), recipe)
 
 
 def shipped_weights(config: ModelConfig, quantized: bool = False) -> Path | None:

@@ -53,8 +53,8 @@ DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(
         "tinysam2-512": Budget(
             bank=Limit(0.15, "fp32 bank of 496 tokens: 0.141 MiB"),
             activations=Limit(21, "memory attention takes 18.8 MiB, the most of any"),
-            weights=Limit(60, "fp32 weights and constants: 53.9 MiB in the float model, and what an artifact repeats"),
-            total=Limit(125, "weights, features of 4 MiB, and the four arenas of LiteRT, which stay"),
+            weights=Limit(60, "ExecuTorch stores 55.3 MiB in fp32, the most of any"),
+            total=Limit(125, "the float model's weights, features and peaks in four arenas that stay: 111.6 MiB"),
             growth_over_300_frames=NO_GROWTH,
         ),
         "nano": Budget(

@@ -121,7 +121,6 @@ class ClipSampler(Dataset):
             picture = self._with_cutout(picture, rng, mask)[0]
         if rng.random() < augment.occluder:
             picture, cover = self._with_cutout(picture, rng, None)
-            # The object is there to be prompted: what hides it comes later.
             mask = mask * (1 - cover)
         if rng.random() < augment.colour:
             picture = synthesis.coloured(rng, picture)

@@ -35,7 +35,7 @@ class RunFolder:
         wanted = json.loads(json.dumps(description))
         file = self.file(SETTINGS)
         if not file.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise InputError(f"{self.path} is not empty and holds no {SETTINGS}; name a new or an empty folder")
             _write_text(file, json.dumps(wanted, indent=2) + "\n")
             return

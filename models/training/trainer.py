@@ -17,7 +17,7 @@ from models.training.clips import Clip, ClipSampler
 from models.training.curves import draw_curves
 from models.training.distillation import Teacher
 from models.training.footage import CANVAS, AnnotatedVideo, Footage
-from models.training.holdout import mean_j
+from models.training.holdout import mean_j, video_clip
 from models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
 from models.training.parallel import Processes
 from models.training.run_folder import CURVES, WEIGHTS, RunFolder
@@ -62,6 +62,9 @@ def train(
     run = _Run(model, settings, folder, teacher, processes or Processes(), torch.device(device))
     footage = Footage(videos, round(CANVAS * model.config.image_size))
     sampler = ClipSampler(footage, settings, model.config, run.processes.rank, run.processes.count)
+    for video in held_out:
+        # Refused now rather than at the first validation.
+        video_clip(video, model.config)
     run.resume()
     remaining = Subset(sampler, range(run.step, settings.steps))
     # Batches come whole out of the sampler; the loader only fetches them ahead.
@@ -186,7 +189,8 @@ class _Run:
         names = list(figures)
         means = self.processes.mean(torch.tensor([figures[name] for name in names], dtype=torch.float64))
         self.recent.append(dict(zip(names, means.tolist(), strict=True)))
-        if len(self.recent) == LOG_EVERY or self.step == self.settings.steps:
+        judged = self.step % self.settings.validate_every == 0
+        if len(self.recent) == LOG_EVERY or judged or self.step == self.settings.steps:
             row = {name: sum(recent[name] for recent in self.recent) / len(self.recent) for name in names}
             rounded = {name: round(value, 6) for name, value in row.items()}
             self.rows.append({"step": self.step, "learning_rate": self.settings.rate(self.step - 1), **rounded})

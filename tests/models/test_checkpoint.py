@@ -62,6 +62,7 @@ def test_a_presets_shipped_weights_are_its_default(small_config, tmp_path, monke
     save_checkpoint(shipped, tmp_path / "small.safetensors", {})
     loaded = load_model(small_config)
     assert loaded.trained
+    assert loaded.source == "shipped weights (small)"
     assert loaded.digest == weights_digest(shipped)
 
 

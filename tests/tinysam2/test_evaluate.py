@@ -47,7 +47,8 @@ def test_a_data_set_gets_masks_scores_settings_and_a_plot(evaluate, tmp_path):
         assert plot.format == "PNG"
 
 
-def test_the_table_says_what_ran_and_that_its_weights_are_untrained(evaluate):
+def test_the_table_says_what_ran_and_whether_its_weights_are_untrained(evaluate, monkeypatch, tmp_path):
+    monkeypatch.setattr("models.checkpoint.WEIGHTS", tmp_path / "none")
     printed = evaluate("--prompt", "box").stdout
     assert all(word in printed for word in ("koi", "pond", "mean"))
     assert "nano fp32, run by PyTorch, fp32, prompted by box; untrained weights" in printed
@@ -65,7 +66,7 @@ def test_the_scores_are_those_of_score(evaluate, run, data, tmp_path, prompt):
 def test_json_goes_to_a_file_beside_the_table(evaluate, tmp_path):
     result = evaluate("--json", tmp_path / "scores/nano.json")
     assert "koi" in result.stdout
-    assert json.loads((tmp_path / "scores/nano.json").read_text())["settings"]["trained"] is False
+    assert json.loads((tmp_path / "scores/nano.json").read_text())["settings"]["trained"] is True
 
 
 def test_a_finished_evaluation_is_only_read(evaluate, contents, tmp_path, monkeypatch):

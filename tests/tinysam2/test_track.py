@@ -45,7 +45,8 @@ def test_the_last_line_says_frames_time_and_memory(track):
     assert "bank 25,176 bytes" in line
 
 
-def test_what_ran_is_said_and_that_its_weights_are_untrained(track):
+def test_what_ran_is_said_and_whether_its_weights_are_untrained(track, monkeypatch, tmp_path):
+    monkeypatch.setattr("models.checkpoint.WEIGHTS", tmp_path / "none")
     assert "nano fp32, run by PyTorch, fp32; untrained weights" in track("--point", "40,30").stdout
 
 
@@ -89,7 +90,7 @@ def test_the_json_summary_is_all_that_is_printed(track, tmp_path):
     assert summary["milliseconds_per_frame"] > 0
     assert summary["bank_bytes"] == 25_176
     assert (summary["backend"], summary["preset"], summary["precision"]) == ("torch", "nano", "fp32")
-    assert summary["trained"] is False
+    assert summary["trained"] is True
     assert summary["output"] == str(tmp_path / "tracked")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import preset
@@ -36,6 +36,7 @@ def points(prompt) -> list[tuple[int, int, int]]:
     return [(x, y, label) for (x, y), label in rows if label >= 0]
 
 
+@settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_clicks_lie_on_the_object_or_off_it_as_their_labels_say(mask, rng):
     prompt = simulated_prompt(mask, CLICKS, CONFIG, rng)
@@ -45,6 +46,7 @@ def test_clicks_lie_on_the_object_or_off_it_as_their_labels_say(mask, rng):
         assert mask[int(y), int(x)] == bool(label)
 
 
+@settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_the_first_click_is_on_the_object_and_the_places_left_are_no_points(mask, rng):
     prompt = simulated_prompt(mask, CLICKS, CONFIG, rng)
@@ -55,12 +57,14 @@ def test_the_first_click_is_on_the_object_and_the_places_left_are_no_points(mask
     assert not prompt.mask_prompt.any()
 
 
+@settings(deadline=None, derandomize=True)
 @given(generators)
 def test_an_object_that_fills_the_image_is_never_clicked_beside(rng):
     prompt = simulated_prompt(np.ones((SIZE, SIZE), bool), CLICKS, CONFIG, rng)
     assert {label for *_, label in points(prompt)} == {1}
 
 
+@settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_a_box_covers_about_the_object_and_stays_in_the_image(mask, rng):
     prompt = simulated_prompt(mask, BOX, CONFIG, rng)
@@ -77,6 +81,7 @@ def test_a_box_covers_about_the_object_and_stays_in_the_image(mask, rng):
         assert abs(high - end) <= slack
 
 
+@settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_a_mask_prompt_is_the_share_of_each_cell_that_the_object_covers(mask, rng):
     prompt = simulated_prompt(mask, MASK, CONFIG, rng)

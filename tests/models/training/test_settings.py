@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ def test_prompts_may_all_be_masks_or_boxes():
     assert PromptMix(mask=0.9, box=0.1).box == 0.1
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @given(
     st.lists(st.integers(1, 50), min_size=1, max_size=5),
     st.integers(1, 2000),
@@ -78,6 +80,7 @@ def test_the_rate_rises_evenly_to_its_peak_and_falls_by_a_cosine():
     assert settings.rate(110) == pytest.approx(0.1)
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @given(st.integers(1, 500), st.integers(0, 600), st.floats(0.0, 1.0))
 def test_the_rate_never_exceeds_its_peak_and_falls_only_after_the_warmup(steps, warmup, final_rate):
     settings = TrainingSettings(steps, learning_rate=2.0, warmup=warmup, final_rate=final_rate)

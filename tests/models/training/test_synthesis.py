@@ -45,6 +45,7 @@ def test_a_mirrored_clip_is_mirrored_throughout():
     assert 4 <= mirrored <= 16
 
 
+@settings(deadline=None, derandomize=True)
 @given(SEEDS, ASPECTS)
 def test_turning_does_not_shear_a_scene_that_was_stretched_to_a_square(seed, aspect):
     turning = Motion(turn=30.0, zoom=0.0, shear=0.0, shift=0.2)
@@ -55,6 +56,7 @@ def test_turning_does_not_shear_a_scene_that_was_stretched_to_a_square(seed, asp
         np.testing.assert_allclose(in_the_scene @ in_the_scene.T, np.eye(2), atol=1e-5)
 
 
+@settings(deadline=None, derandomize=True)
 @given(SEEDS, ASPECTS)
 def test_a_clip_is_zoomed_at_most_by_a_factor_of_two(seed, aspect):
     zooming = Motion(turn=5.0, zoom=2.0, shear=0.05, shift=0.0)
@@ -63,6 +65,7 @@ def test_a_clip_is_zoomed_at_most_by_a_factor_of_two(seed, aspect):
     assert ((sizes > 0.49) & (sizes < 2.02)).all()
 
 
+@settings(deadline=None, derandomize=True)
 @given(SEEDS)
 def test_motion_begins_after_the_first_frame(seed):
     still, moving = (random_warps(np.random.default_rng(seed), 4, VIEW, step, 1.5) for step in (STILL, MOVING))
@@ -71,7 +74,7 @@ def test_motion_begins_after_the_first_frame(seed):
     assert not torch.equal(moving[1], moving[0])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(SEEDS, ASPECTS, boxes, st.sampled_from([STEADY, MOVING]))
 def test_a_warp_moves_mask_and_picture_together(seed, aspect, mask, step):
     picture = 255 * mask.expand(-1, 3, -1, -1)
@@ -97,6 +100,7 @@ def test_each_frame_of_a_video_is_warped_by_its_own_warp():
     torch.testing.assert_close(seen.mean((1, 2, 3)), torch.arange(3.0))
 
 
+@settings(deadline=None, derandomize=True)
 @given(SEEDS, ASPECTS, boxes)
 def test_a_placed_object_lies_in_the_picture_at_the_wanted_extent(seed, aspect, mask):
     warp = placed(mask, np.random.default_rng(seed), 3, MOVING, aspect)[0].double().numpy()
@@ -110,7 +114,7 @@ def test_a_placed_object_lies_in_the_picture_at_the_wanted_extent(seed, aspect, 
     assert 0.12 - 1e-4 <= shown <= 0.75 + 1e-4
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(SEEDS, boxes)
 def test_a_placed_object_is_seen_where_it_was_placed(seed, mask):
     warps = placed(mask, np.random.default_rng(seed), 3, STILL, 1.0)
@@ -119,7 +123,7 @@ def test_a_placed_object_is_seen_where_it_was_placed(seed, mask):
     assert torch.equal(seen[1], seen[0])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(SEEDS, st.sampled_from([0.0, 3.0, 128.0, 255.0]))
 def test_colours_stay_between_black_and_white(seed, brightness):
     picture = (brightness + 60 * torch.rand(3, 3, 16, 16)).clamp(0, 255)
@@ -149,6 +153,7 @@ def test_what_covers_by_a_share_shows_by_that_share(alpha, wanted):
     assert over(torch.tensor(90.0), torch.tensor(alpha), torch.tensor(10.0)) == wanted
 
 
+@settings(deadline=None, derandomize=True)
 @given(SEEDS)
 def test_the_same_generator_gives_the_same_warps(seed):
     one, other = (synthesis.random_warps(np.random.default_rng(seed), 4, VIEW, MOVING, 1.3) for _ in range(2))

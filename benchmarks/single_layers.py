@@ -1,0 +1,198 @@
+"""How far each int8 layer alone is from torch, in each runtime, given the very same input.
+
+    python -m benchmarks.single_layers --checkpoint int8.safetensors
+
+Every quantized layer is asked what it is asked on the third frame of the embedded clip. The layers of a program are
+converted side by side, none feeding another, so that no difference of one reaches the next. Differences are counted
+in steps of the output's scale. With `--integer-bias` torch's biases are rounded as the kernels round them, to int32
+multiples of input scale times weight scale: what is left then is not the bias.
+"""
+
+import copy
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.mil_frame import recorded_frame
+from converters.export import ExportedModel
+from mobile_runtime.threads import one_thread
+from mobile_runtime.torch_backend import TorchBackend
+from models.checkpoint import load_model
+from models.config import preset
+from models.console import silenced
+from models.contract import ProgramSpec, TensorSpec
+from models.programs import build_programs
+from models.quantization.layers import FrozenLayer
+from models.targets import INT8, TARGETS
+from models.tinysam2 import TinySAM2
+from tinysam2.console import print_table, shown_steps
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one program's layers: how many, the most steps that a value is off, the share of values that are off, and
+    how many layers have none."""
+
+    target: str
+    program: str
+    layers: int
+    worst_steps: float
+    share_off: float
+    layers_without: int
+
+
+class SideBySide(nn.Module):
+    """Layers that each have an input and an output of their own, in the form that converters take a program."""
+
+    def __init__(self, name: str, layers: Sequence[nn.Module], inputs: Sequence[Tensor], outputs: Sequence[Tensor]):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.spec = ProgramSpec(
+            name,
+            tuple(TensorSpec(f"x{i}", tuple(x.shape), "input") for i, x in enumerate(inputs)),
+            tuple(TensorSpec(f"y{i}", tuple(y.shape), "output") for i, y in enumerate(outputs)),
+        )
+
+    def forward(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(layer(inputs[f"x{i}"]) for i, layer in enumerate(self.layers))
+
+
+def recorded_layers(model: TinySAM2) -> dict[str, list[tuple[FrozenLayer, Tensor, Tensor]]]:
+    """By program, every int8 layer with what it took and gave in its first call on one frame."""
+    calls = {call.program: call for call in recorded_frame(TorchBackend(model))}
+    recorded = {}
+    for name, program in build_programs(model).items():
+        seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+        def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, seen=seen) -> None:
+            seen.setdefault(layer, (inputs[0].clone().contiguous(), output.clone()))
+
+        layers = [m for m in program.modules() if isinstance(m, FrozenLayer) and m.entering and m.leaving]
+        hooks = [layer.register_forward_hook(keep) for layer in layers]
+        with torch.no_grad():
+            program(**{tensor: torch.from_numpy(value) for tensor, value in calls[name].inputs.items()})
+        for hook in hooks:
+            hook.remove()
+        recorded[name] = [(layer, *tensors) for layer, tensors in seen.items()]
+    return recorded
+
+
+def with_integer_bias(layer: FrozenLayer) -> FrozenLayer:
+    """A copy whose bias is a whole number of input scale times weight scale."""
+    variant = copy.deepcopy(layer)
+    if variant.bias is not None:
+        step = layer.entering[0] * layer.weight_scale.double()
+        variant.bias = (torch.round(layer.bias.double() / step) * step).float()
+    return variant
+
+
+def _in_executorch(path: Path, program: str, inputs: Sequence[Tensor]) -> list[np.ndarray]:
+    from executorch.runtime import Runtime
+
+    loaded = Runtime.get().load_program(path)
+    return [value.numpy().copy() for value in loaded.load_method(program).execute(list(inputs))]
+
+
+def _in_litert(path: Path, program: str, inputs: Sequence[Tensor]) -> list[np.ndarray]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    from mobile_runtime.litert_backend import _entering, _leaving
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    runner = interpreter.get_signature_runner(program)
+    taken, given = runner.get_input_details(), runner.get_output_details()
+    outputs = runner(**{f"x{i}": _entering(x.numpy(), taken[f"x{i}"]) for i, x in enumerate(inputs)})
+    return [_leaving(outputs[f"output_{i}"], given[f"output_{i}"]) for i in range(len(inputs))]
+
+
+RUNS: dict[str, Callable[[Path, str, Sequence[Tensor]], list[np.ndarray]]] = {
+    "executorch": _in_executorch,
+    "tflite": _in_litert,
+}
+
+
+def differences(model: TinySAM2, target: str, integer_bias: bool, folder: Path) -> list[Difference]:
+    """Converts the layers of every program to a target, runs them there and compares them with torch."""
+    entry, found = TARGETS[target], []
+    for name, recorded in recorded_layers(model).items():
+        layers, inputs, outputs = map(list, zip(*recorded, strict=True))
+        shipped = [copy.deepcopy(layer) for layer in layers]
+        if entry.unfolded_weights:
+            for layer in shipped:
+                layer.unfold()
+        program = SideBySide(name, shipped, inputs, outputs).eval()
+        example = {f"x{i}": x for i, x in enumerate(inputs)}
+        graph = torch.export.export(program, (), example, strict=False)
+        of_program = folder / f"{target}-{name}"
+        of_program.mkdir()
+        files = entry.load_converter().convert([ExportedModel(program, example, graph)], INT8, of_program)
+        given = RUNS[target](of_program / files[name], name, inputs)
+        if integer_bias:
+            with torch.no_grad():
+                outputs = [with_integer_bias(layer)(x) for layer, x in zip(layers, inputs, strict=True)]
+        steps = [
+            np.abs(np.rint((ours - theirs.numpy()) / layer.leaving[0]))
+            for layer, ours, theirs in zip(layers, given, outputs, strict=True)
+        ]
+        found.append(
+            Difference(
+                target,
+                name,
+                len(layers),
+                max(float(step.max()) for step in steps),
+                sum(int((step > 0).sum()) for step in steps) / sum(step.size for step in steps),
+                sum(not step.any() for step in steps),
+            )
+        )
+    return found
+
+
+@click.command()
+@click.option("--preset", "config", default="nano", show_default=True, help="The checkpoint's preset.")
+@click.option("--checkpoint", help="An int8 checkpoint; the shipped one unless given.")
+@click.option("--target", "targets", multiple=True, type=click.Choice(list(RUNS)), help="All unless given.")
+@click.option("--integer-bias", is_flag=True, help="Round torch's biases as the kernels do.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@one_thread()
+def main(config: str, checkpoint: str | None, targets: tuple[str, ...], integer_bias: bool, as_json: bool) -> None:
+    """Compare every int8 layer alone with torch, in each runtime.
+
+    Example: python -m benchmarks.single_layers --checkpoint int8.safetensors --target executorch
+    """
+    model = load_model(preset(config), checkpoint, quantized=True).model
+    found = []
+    with tempfile.TemporaryDirectory() as folder, shown_steps() as progress:
+        for target in targets or RUNS:
+            progress(f"converting and running the layers in {TARGETS[target].title}")
+            with silenced():
+                found += differences(model, target, integer_bias, Path(folder))
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in found], indent=2))
+        return
+    print_table(
+        "Every int8 layer alone, against torch",
+        ["target", "program", "layers", "most steps off", "values off", "layers without any"],
+        [
+            (
+                TARGETS[entry.target].title,
+                entry.program,
+                str(entry.layers),
+                f"{entry.worst_steps:g}",
+                f"{entry.share_off:.1e}",
+                str(entry.layers_without),
+            )
+            for entry in found
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

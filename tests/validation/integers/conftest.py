@@ -1,0 +1,119 @@
+"""A tiny quantized model, and what each target's toolchain makes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PROGRAM = "image_encoder"
+SIZE = 16
+
+
+class Tiny(nn.Module):
+    """One program of a convolution, a depthwise one, a grouped one, two linear layers and attention's product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.pointwise = nn.Conv2d(16, 12, 1)
+        self.linear = nn.Linear(12, 20)
+        self.square = nn.Linear(20, 20)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        x = F.gelu(self.conv(image))
+        x = self.pointwise(F.gelu(self.depthwise(x)))
+        tokens = x.flatten(2).transpose(1, 2)
+        tokens = self.square(F.gelu(self.linear(tokens)))
+        return (torch.softmax(tokens @ tokens.transpose(1, 2), -1) @ tokens,)
+
+
+class Program(nn.Module):
+    """What converters take: a module that says its inputs and outputs."""
+
+    def __init__(self, module: nn.Module, spec) -> None:
+        super().__init__()
+        self.module, self.spec = module, spec
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return self.module(image)
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """A frozen model, in the attributes of the real one, and the image it was calibrated with."""
+
+    model: nn.Module
+    image: Tensor
+
+    def layers(self):
+        from models.quantization.recipe import DEFAULT_RECIPE
+        from validation.integers.layers import layers_of
+
+        return layers_of(self.model, DEFAULT_RECIPE)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> TinyModel:
+    """All layers in int8."""
+    from models.quantization.conversion import calibrate, freeze
+    from models.quantization.layers import QuantizedLayer
+    from models.quantization.recipe import PROGRAMS
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        encoder, image = Tiny(), torch.randn(1, 3, SIZE, SIZE)
+    for name, layer in list(encoder.named_children()):
+        setattr(encoder, name, QuantizedLayer(layer, activations=True))
+    model = nn.Module()
+    for program in PROGRAMS:
+        setattr(model, program, encoder if program == PROGRAM else nn.Identity())
+    calibrate(model, lambda quantized: quantized.image_encoder(image))
+    return TinyModel(freeze(model), image)
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
+    """Converts a tiny model's one program to a target, once; the path of the file or package."""
+    from models.console import silenced
+    from models.contract import ProgramSpec, TensorSpec
+    from models.quantization.conversion import unfolded
+    from models.targets import INT8, TARGETS
+
+    image = TensorSpec("image", (1, 3, SIZE, SIZE), "values")
+    spec = ProgramSpec(PROGRAM, (image,), (TensorSpec("tokens", (1, SIZE * SIZE // 4, 20), "tokens"),))
+    made: dict[tuple[int, str], Path] = {}
+
+    def convert(model: nn.Module, target: str) -> Path:
+        entry = TARGETS[target]
+        pytest.importorskip(entry.packages[0])
+        if (id(model), target) not in made:
+            from converters.export import ExportedModel
+
+            variant = unfolded(model) if entry.unfolded_weights else model
+            program = Program(variant.image_encoder, spec).eval()
+            example = {"image": torch.zeros(image.shape)}
+            graph = torch.export.export(program, (), example, strict=False)
+            folder = tmp_path_factory.mktemp(target)
+            with silenced():
+                files = entry.load_converter().convert([ExportedModel(program, example, graph)], INT8, folder)
+            made[id(model), target] = folder / files[PROGRAM]
+        return made[id(model), target]
+
+    return convert
+
+
+@pytest.fixture(scope="session")
+def read() -> Callable[[str, Path], list]:
+    """The products of a file, by its target's reader."""
+
+    def products(target: str, path: Path) -> list:
+        from validation.integers.artifact import READERS
+
+        return READERS[target](path, (PROGRAM,))
+
+    return products
