@@ -103,14 +103,20 @@ def _in_executorch(path: Path, program: str, inputs: Sequence[Tensor]) -> list[n
 def _in_litert(path: Path, program: str, inputs: Sequence[Tensor]) -> list[np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter
 
-    from mobile_runtime.litert_backend import _entering, _leaving
-
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner(program)
     taken, given = runner.get_input_details(), runner.get_output_details()
-    outputs = runner(**{f"x{i}": _entering(x.numpy(), taken[f"x{i}"]) for i, x in enumerate(inputs)})
-    return [_leaving(outputs[f"output_{i}"], given[f"output_{i}"]) for i in range(len(inputs))]
+    # The file's inputs and outputs are int8 here, as only int8 layers meet them.
+    entering = {}
+    for name, x in zip((f"x{i}" for i in range(len(inputs))), inputs, strict=True):
+        scale, zero_point = taken[name]["quantization"]
+        entering[name] = np.clip(np.rint(x.numpy() * (1 / np.float32(scale))) + zero_point, -128, 127).astype(np.int8)
+    outputs, leaving = runner(**entering), []
+    for name in (f"output_{i}" for i in range(len(inputs))):
+        scale, zero_point = given[name]["quantization"]
+        leaving.append((outputs[name].astype(np.float32) - zero_point) * np.float32(scale))
+    return leaving
 
 
 RUNS: dict[str, Callable[[Path, str, Sequence[Tensor]], list[np.ndarray]]] = {
@@ -157,30 +163,32 @@ def differences(model: TinySAM2, target: str, integer_bias: bool, folder: Path) 
 
 @click.command()
 @click.option("--preset", "config", default="nano", show_default=True, help="The checkpoint's preset.")
-@click.option("--checkpoint", help="An int8 checkpoint; the shipped one unless given.")
-@click.option("--target", "targets", multiple=True, type=click.Choice(list(RUNS)), help="All unless given.")
+@click.option("--checkpoint", help="An int8 checkpoint.  [default: the preset's shipped one]")
+@click.option(
+    "--target", "targets", multiple=True, type=click.Choice(list(RUNS)), help="One of several.  [default: all]"
+)
 @click.option("--integer-bias", is_flag=True, help="Round torch's biases as the kernels do.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@one_thread()
 def main(config: str, checkpoint: str | None, targets: tuple[str, ...], integer_bias: bool, as_json: bool) -> None:
     """Compare every int8 layer alone with torch, in each runtime.
 
-    Example: python -m benchmarks.single_layers --checkpoint int8.safetensors --target executorch
+    \b
+    Example:
+      python -m benchmarks.single_layers --checkpoint int8.safetensors --target executorch
     """
-    model = load_model(preset(config), checkpoint, quantized=True).model
     found = []
-    with tempfile.TemporaryDirectory() as folder, shown_steps() as progress:
+    with tempfile.TemporaryDirectory() as folder, shown_steps() as steps, one_thread():
+        model = load_model(preset(config), checkpoint, quantized=True).model
         for target in targets or RUNS:
-            progress(f"converting and running the layers in {TARGETS[target].title}")
+            steps.begin(f"converting the layers to {TARGETS[target].title} and running them")
             with silenced():
                 found += differences(model, target, integer_bias, Path(folder))
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in found], indent=2))
         return
     print_table(
-        "Every int8 layer alone, against torch",
-        ["target", "program", "layers", "most steps off", "values off", "layers without any"],
-        [
+        ("target", "program", "layers", "most steps off", "values off", "layers without any"),
+        (
             (
                 TARGETS[entry.target].title,
                 entry.program,
@@ -190,7 +198,7 @@ def main(config: str, checkpoint: str | None, targets: tuple[str, ...], integer_
                 str(entry.layers_without),
             )
             for entry in found
-        ],
+        ),
     )
 
 

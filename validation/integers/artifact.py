@@ -1,6 +1,6 @@
 """The integers of one target's artifacts, held to the checkpoint that they were made from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from models.artifacts import ArtifactCard
@@ -8,7 +8,7 @@ from models.checkpoint import LoadedModel
 from models.console import silenced
 from validation.integers.checks import IntegerReport, check_integers
 from validation.integers.layers import layers_of
-from validation.integers.products import Product
+from validation.integers.products import Contents
 
 
 def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> IntegerReport:
@@ -20,33 +20,36 @@ def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Int
     for program, file in card.files.items():
         programs.setdefault(file, []).append(program)
     with silenced():
-        products = [
-            product for file, names in programs.items() for product in READERS[card.target](folder / file, tuple(names))
-        ]
-    return check_integers(layers_of(loaded.model, loaded.recipe), products)
+        found = [READERS[card.target](folder / file, tuple(names)) for file, names in programs.items()]
+    whole = Contents(
+        [product for contents in found for product in contents.products],
+        [stray for contents in found for stray in contents.strays],
+    )
+    return check_integers(layers_of(loaded.model, loaded.recipe), whole)
 
 
-def _of_coreml(path: Path, programs: Sequence[str]) -> list[Product]:
-    from validation.integers.read_coreml import read_products
+def _of_coreml(path: Path, programs: tuple[str, ...]) -> Contents:
+    from validation.integers.read_coreml import read_contents
 
-    return [product for program in programs for product in read_products(path, program)]
-
-
-def _of_executorch(path: Path, programs: Sequence[str]) -> list[Product]:
-    from validation.integers.read_executorch import read_products
-
-    return read_products(path, tuple(programs))
+    (program,) = programs
+    return read_contents(path, program)
 
 
-def _of_tflite(path: Path, programs: Sequence[str]) -> list[Product]:
-    from validation.integers.read_tflite import read_products
+def _of_executorch(path: Path, programs: tuple[str, ...]) -> Contents:
+    from validation.integers.read_executorch import read_contents
 
-    return read_products(path, tuple(programs))
+    return read_contents(path, programs)
 
 
-READERS: Mapping[str, Callable[[Path, Sequence[str]], list[Product]]] = {
+def _of_tflite(path: Path, programs: tuple[str, ...]) -> Contents:
+    from validation.integers.read_tflite import read_contents
+
+    return read_contents(path, programs)
+
+
+READERS: Mapping[str, Callable[[Path, tuple[str, ...]], Contents]] = {
     "coreml": _of_coreml,
     "executorch": _of_executorch,
     "tflite": _of_tflite,
 }
-"""Target -> what reads the products of the programs named from one of its files."""
+"""Target -> what reads one of its files, for the programs named; a package holds one."""

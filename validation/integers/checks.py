@@ -8,7 +8,7 @@ import numpy as np
 from models.quantization.recipe import W8A8
 from validation.integers.layers import Layer, is_quantized
 from validation.integers.matching import Matching, flat, matched
-from validation.integers.products import Product, Rounding, Share, int8_shares
+from validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
 
 Fault = tuple[str, str]
 """A layer, or a place in the file, and what is wrong with it."""
@@ -53,9 +53,9 @@ class IntegerReport:
         return all(verdict.passed for verdict in self.verdicts)
 
 
-def check_integers(layers: Sequence[Layer], products: Sequence[Product]) -> IntegerReport:
-    """Holds the products of an artifact to the layers of the checkpoint that it was made from."""
-    matching = matched(layers, products)
+def check_integers(layers: Sequence[Layer], contents: Contents) -> IntegerReport:
+    """Holds the contents of an artifact to the layers of the checkpoint that it was made from."""
+    matching = matched(layers, contents)
     verdicts = []
     for check in CHECKS:
         faults: dict[str, list[str]] = {}
@@ -65,7 +65,7 @@ def check_integers(layers: Sequence[Layer], products: Sequence[Product]) -> Inte
                 faults[where].append(what)
         verdicts.append(Verdict(check.name, check.says, {where: "; ".join(what) for where, what in faults.items()}))
     fused = [layer.name for layer, product in _int8_pairs(matching) if product.fused]
-    return IntegerReport(verdicts, int8_shares(products), fused)
+    return IntegerReport(verdicts, int8_shares(contents.products), fused)
 
 
 def _weights(matching: Matching) -> Iterator[Fault]:
@@ -100,7 +100,7 @@ def _zero_points(matching: Matching) -> Iterator[Fault]:
 
 def _recipe(matching: Matching) -> Iterator[Fault]:
     for layer, found in matching.products:
-        if not found:
+        if not found and is_quantized(layer):
             yield layer.name, "it is not in the file"
         for product in found:
             if is_quantized(layer) and not product.weight.is_int8:
@@ -116,6 +116,8 @@ def _recipe(matching: Matching) -> Iterator[Fault]:
             yield _place(product), "its weight is int8 and no layer's"
         if product.weight is None and product.is_int8:
             yield _place(product), "it multiplies two activations in int8"
+    for stray in matching.strays:
+        yield _place(stray), "it rounds an activation that no layer takes so"
 
 
 def _snapped(matching: Matching) -> Iterator[Fault]:
@@ -155,8 +157,8 @@ def _roundings(matching: Matching) -> Iterator[tuple[str, str, Rounding, Roundin
             yield layer.name, "output", product.leaving if fused else layer.leaving, product.leaving
 
 
-def _place(product: Product) -> str:
-    return f"{product.program}: {product.place}"
+def _place(found: Product | Stray) -> str:
+    return f"{found.program}: {found.place}"
 
 
 def _in_fp16(numbers: np.ndarray | float) -> bool:
@@ -168,7 +170,7 @@ CHECKS = (
     Check("weights", "every integer of every weight is the checkpoint's", _weights),
     Check("scales", "every scale of weights and activations is the checkpoint's, to the last bit", _scales),
     Check("zero points", "every zero point is the checkpoint's", _zero_points),
-    Check("recipe", "what the recipe quantizes is int8 in the file, and nothing else", _recipe),
+    Check("recipe", "what the recipe quantizes is int8 in the file, and nothing else is", _recipe),
     Check("snapped", "every scale is a number that fp16 holds", _snapped),
     Check("axis", "the scales of a weight belong to its output channels", _axis),
 )

@@ -1,12 +1,12 @@
 """Which products of a file are which layers of the checkpoint: names are lost on the way, contents are not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from validation.integers.layers import Layer
-from validation.integers.products import Product, StoredWeight
+from validation.integers.products import Contents, Product, StoredWeight, Stray
 
 NEAR = 0.1
 """Difference, as a share of the layer's own size, up to which a float weight is still that layer's.
@@ -18,13 +18,14 @@ Rounding to int8 moves a weight by about 0.01, and weights that have nothing to 
 @dataclass(frozen=True)
 class Matching:
     """products: of each layer, those that apply it, in the layers' order; a layer that is applied twice has two.
-    others: products of a weight that is no layer's, and of two activations."""
+    others: products of a weight that is no layer's, and of two activations. strays: as in the file."""
 
     products: Sequence[tuple[Layer, Sequence[Product]]]
     others: Sequence[Product]
+    strays: Sequence[Stray]
 
 
-def matched(layers: Sequence[Layer], products: Iterable[Product]) -> Matching:
+def matched(layers: Sequence[Layer], contents: Contents) -> Matching:
     """Gives every product with a weight its layer: the one with these very integers, else the nearest that fits.
 
     An int8 weight whose integers are no layer's goes to the nearest layer of its size that nothing else is, so that
@@ -32,7 +33,7 @@ def matched(layers: Sequence[Layer], products: Iterable[Product]) -> Matching:
     """
     found: dict[str, list[Product]] = {layer.name: [] for layer in layers}
     unclear, others = [], []
-    for product in products:
+    for product in contents.products:
         if product.weight is None:
             others.append(product)
             continue
@@ -51,7 +52,7 @@ def matched(layers: Sequence[Layer], products: Iterable[Product]) -> Matching:
             found[min(free, key=free.get)].append(product)
         else:
             others.append(product)
-    return Matching([(layer, found[layer.name]) for layer in layers], others)
+    return Matching([(layer, found[layer.name]) for layer in layers], others, contents.strays)
 
 
 def flat(weight: StoredWeight) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Convolutions and matrix products as an artifact's file holds them: weights, rounding and multiply-accumulates."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,22 @@ class Product:
         """Whether all of its numbers are int8: then it runs as an int8 kernel."""
         weight = self.weight is None or self.weight.is_int8
         return weight and self.entering is not None and self.leaving is not None
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A place in a program that rounds an activation to int8 although no layer takes it so."""
+
+    program: str
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What is read of a file."""
+
+    products: Sequence[Product]
+    strays: Sequence[Stray] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from mobile_runtime.mil.graph import Graph, Operation
 from mobile_runtime.mil.loading import load_graph
 from models.errors import InputError
-from validation.integers.products import AS_STORED, AS_STORED_4D, Product, Rounding, StoredWeight
+from validation.integers.products import AS_STORED, AS_STORED_4D, Contents, Product, Rounding, StoredWeight
 
 WEIGHT = {"conv": "weight", "linear": "weight", "matmul": "y"}
 """Operation -> the argument that may be a layer's weight."""
@@ -20,14 +20,14 @@ UNREAD = {"conv_transpose", "einsum", "scaled_dot_product_attention", "gru", "ls
 """No layer of the model becomes one; counted as nothing they would raise the share of int8."""
 
 
-def read_products(path: Path, program: str) -> list[Product]:
+def read_contents(path: Path, program: str) -> Contents:
     """All products of a package, in its order.
 
     An activation counts as int8 only where its `quantize` or `dequantize` stands right beside the product: that is
     what Core ML fuses into an int8 kernel. Raises InputError where the package cannot be read, or multiplies in a
     way that is not known.
     """
-    return list(_Package(path, program).products())
+    return Contents(list(_Package(path, program).products()))
 
 
 class _Package:

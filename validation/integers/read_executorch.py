@@ -13,6 +13,7 @@ from validation.integers.products import (
     INPUT_FIRST,
     OHWI,
     ONE_HWO,
+    Contents,
     Product,
     StoredWeight,
 )
@@ -24,7 +25,7 @@ PORTABLE = {"aten::mm": (0, 1), "aten::bmm": (0, 1), "aten::addmm": (1, 2), "ate
 """Portable kernel -> which of its arguments are the two factors."""
 
 
-def read_products(path: Path, programs: tuple[str, ...]) -> list[Product]:
+def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
     """All products of the methods named, in the file's order.
 
     Raises InputError where the file cannot be read, lacks a method, or multiplies in a way that is not known.
@@ -37,7 +38,7 @@ def read_products(path: Path, programs: tuple[str, ...]) -> list[Product]:
     if missing := [program for program in programs if program not in plans]:
         raise InputError(f"{path} has no method {missing[0]}; convert again")
     try:
-        return [product for program in programs for product in _products(file, plans[program])]
+        return Contents([product for program in programs for product in _products(file, plans[program])])
     except ValueError as error:
         raise InputError(f"{path} cannot be read: {error}; convert again") from error
 

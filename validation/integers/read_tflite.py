@@ -1,6 +1,7 @@
 """Convolutions and matrix products of a `.tflite`, by signature."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,27 @@ from ai_edge_litert import schema_py_generated as schema
 
 from mobile_runtime.memory_tflite import OPERATORS
 from models.errors import InputError
-from validation.integers.products import AS_STORED, OHWI, ONE_HWO, Layout, Product, Rounding, StoredWeight
+from validation.integers.products import (
+    AS_STORED,
+    OHWI,
+    ONE_HWO,
+    Contents,
+    Layout,
+    Product,
+    Rounding,
+    StoredWeight,
+    Stray,
+)
 
 LAYOUTS = {"CONV_2D": OHWI, "DEPTHWISE_CONV_2D": ONE_HWO, "FULLY_CONNECTED": AS_STORED}
+
+PRODUCTS = {*LAYOUTS, "BATCH_MATMUL"}
+
+MOVING = {
+    "BROADCAST_TO", "CONCATENATION", "EXPAND_DIMS", "PACK", "PAD", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "SLICE",
+    "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE",
+}  # fmt: skip
+"""Operators that move values and change none."""
 
 UNREAD = {"TRANSPOSE_CONV", "CONV_3D"}
 """No layer of the model becomes one; counted as nothing they would raise the share of int8."""
@@ -25,8 +44,8 @@ DTYPES = {
 ACTIVATIONS = {code: name for name, code in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
 
 
-def read_products(path: Path, programs: tuple[str, ...]) -> list[Product]:
-    """All products of the signatures named, in the file's order.
+def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
+    """All products and stray roundings of the signatures named, in the file's order.
 
     Raises InputError where the file cannot be read, lacks a signature, or multiplies in a way that is not known.
     """
@@ -39,7 +58,10 @@ def read_products(path: Path, programs: tuple[str, ...]) -> list[Product]:
     }
     if missing := [program for program in programs if program not in graphs]:
         raise InputError(f"{path} has no signature {missing[0]}; convert again")
-    return [product for program in programs for product in _products(path, data, model, graphs[program], program)]
+    return Contents(
+        [product for program in programs for product in _products(path, data, model, graphs[program], program)],
+        [stray for program in programs for stray in _strays(model, graphs[program], program)],
+    )
 
 
 def _products(
@@ -49,7 +71,7 @@ def _products(
         kind = _kind(model, operator)
         if kind in UNREAD:
             raise InputError(f"{path}: operator {number} of {program} is {kind}, which cannot be read; convert again")
-        if kind not in LAYOUTS and kind != "BATCH_MATMUL":
+        if kind not in PRODUCTS:
             continue
         first, second = (graph.tensors[index] for index in operator.inputs[:2])
         (output,) = (graph.tensors[index] for index in operator.outputs)
@@ -67,6 +89,28 @@ def _products(
             _rounding(output),
             ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)].replace("NONE", ""),
         )
+
+
+def _strays(model: schema.ModelT, graph: schema.SubGraphT, program: str) -> Iterator[Stray]:
+    """Operators that round, or round again, what is not a layer's input alone.
+
+    The converter quantizes whatever joins an int8 tensor in a concatenation, and what a slice was taken from.
+    """
+    readers: dict[int, list[schema.OperatorT]] = defaultdict(list)
+    for operator in graph.operators:
+        for index in operator.inputs:
+            readers[index].append(operator)
+
+    def feeds_layers_alone(index: int) -> bool:
+        kinds = {_kind(model, reader) for reader in readers[index]}
+        moved = (reader.outputs[0] for reader in readers[index] if _kind(model, reader) in MOVING)
+        return bool(kinds) and kinds <= PRODUCTS | MOVING and all(map(feeds_layers_alone, moved))
+
+    for number, operator in enumerate(graph.operators):
+        kind, output = _kind(model, operator), operator.outputs[0]
+        rounds = graph.tensors[output].type == schema.TensorType.INT8 and kind not in PRODUCTS | MOVING
+        if rounds and not feeds_layers_alone(output):
+            yield Stray(program, f"operator {number} ({kind})")
 
 
 def _kind(model: schema.ModelT, operator: schema.OperatorT) -> str:

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from validation.integers.artifact import READERS
+from validation.integers.products import Contents
+
 PROGRAM = "image_encoder"
 SIZE = 16
 
@@ -108,12 +111,6 @@ def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
 
 
 @pytest.fixture(scope="session")
-def read() -> Callable[[str, Path], list]:
-    """The products of a file, by its target's reader."""
-
-    def products(target: str, path: Path) -> list:
-        from validation.integers.artifact import READERS
-
-        return READERS[target](path, (PROGRAM,))
-
-    return products
+def read() -> Callable[[str, Path], Contents]:
+    """The contents of a file, by its target's reader."""
+    return lambda target, path: READERS[target](path, (PROGRAM,))

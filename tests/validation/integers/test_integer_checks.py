@@ -8,7 +8,7 @@ import pytest
 from models.quantization.recipe import FLOAT, W8A8
 from validation.integers.checks import check_integers
 from validation.integers.layers import Layer
-from validation.integers.products import OHWI, ONE_HWO, Product, Rounding, StoredWeight, int8_shares
+from validation.integers.products import OHWI, ONE_HWO, Contents, Product, Rounding, StoredWeight, int8_shares
 
 ENTERING, BETWEEN, LEAVING = Rounding(0.5, 3), Rounding(0.25, -128), Rounding(0.125, -7)
 
@@ -35,7 +35,7 @@ def layers() -> list[Layer]:
 def faults(layers, products) -> dict[str, dict[str, str]]:
     return {
         verdict.name: dict(verdict.faults)
-        for verdict in check_integers(layers, products).verdicts
+        for verdict in check_integers(layers, Contents(list(products))).verdicts
         if not verdict.passed
     }
 
@@ -105,7 +105,7 @@ def test_a_zero_point_of_a_weight_is_told(layers):
 def test_a_kernel_with_its_relu_rounds_as_the_layer_behind_takes_its_input(layers):
     layers[1] = replace(layers[1], entering=BETWEEN)
     fused = product_of(layers[0], leaving=BETWEEN, fused="RELU")
-    report = check_integers(layers, [fused, *map(product_of, layers[1:])])
+    report = check_integers(layers, Contents([fused, *map(product_of, layers[1:])]))
     assert report.passed
     assert list(report.fused) == ["memory_encoder.a"]
 

@@ -26,8 +26,8 @@ def copied(path: Path, folder: Path) -> Path:
     return Path(shutil.copytree(path, copy) if path.is_dir() else shutil.copy2(path, copy))
 
 
-def patched(path: Path, folder: Path, old: bytes, new: bytes) -> Path:
-    """A copy in which these bytes, found exactly once, are others."""
+def patched(path: Path, folder: Path, old: bytes, new: bytes, times: int = 1) -> Path:
+    """A copy in which these bytes, found exactly so many times, are others."""
     assert len(old) == len(new)
     assert old != new
     broken, found = copied(path, folder), 0
@@ -35,7 +35,7 @@ def patched(path: Path, folder: Path, old: bytes, new: bytes) -> Path:
         data = file.read_bytes()
         found += data.count(old)
         file.write_bytes(data.replace(old, new))
-    assert found == 1
+    assert found == times
     return broken
 
 
@@ -118,10 +118,10 @@ def test_a_zero_point_off_by_one_in_a_tflite_file(tiny, converted, read, tmp_pat
 
 
 def test_a_zero_point_off_by_one_in_a_pte_file(tiny, converted, read, tmp_path):
-    # A flatbuffer's table of two numbers, the last field first.
+    # Of the image, and of the same image with its channels last.
     scale, zero_point = part(tiny, "conv").entering
-    stored, broken = (struct.pack("<if", zero_point + step, scale) for step in (0, 1))
-    path = patched(converted(tiny.model, "executorch"), tmp_path, stored, broken)
+    stored, broken = (struct.pack("<fi", scale, zero_point + step) for step in (0, 1))
+    path = patched(converted(tiny.model, "executorch"), tmp_path, stored, broken, times=2)
     _only_the_zero_point_of_conv_differs(tiny, read("executorch", path))
 
 
@@ -129,11 +129,12 @@ def test_scales_along_another_axis_in_a_package(tiny, converted, read, tmp_path)
     path = copied(converted(tiny.model, "coreml"), tmp_path)
 
     def turn(operations):
-        weight = next(operation for operation in operations if operation.type == "constexpr_affine_dequantize")
+        # The last: its weight is square, and of any other the package would be refused.
+        weight = [operation for operation in operations if operation.type == "constexpr_affine_dequantize"][-1]
         weight.attributes["axis"].immediateValue.tensor.ints.values[:] = [1]
 
     _edit(path, turn)
-    _only_the_axis_of_conv_differs(tiny, read("coreml", path))
+    _only_the_axis_differs(tiny, read("coreml", path), "image_encoder.square")
 
 
 def test_scales_along_another_axis_in_a_tflite_file(tiny, converted, read, tmp_path):
@@ -143,7 +144,7 @@ def test_scales_along_another_axis_in_a_tflite_file(tiny, converted, read, tmp_p
         weight.quantization.quantizedDimension = 3
 
     path = _rewritten(converted(tiny.model, "tflite"), tmp_path, turn)
-    _only_the_axis_of_conv_differs(tiny, read("tflite", path))
+    _only_the_axis_differs(tiny, read("tflite", path), "image_encoder.conv")
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +166,9 @@ def _only_the_zero_point_of_conv_differs(tiny, products) -> None:
     }
 
 
-def _only_the_axis_of_conv_differs(tiny, products) -> None:
+def _only_the_axis_differs(tiny, products, layer: str) -> None:
     said = "its scales run along axis 1 of its weight, not along its outputs"
-    assert failures(check_integers(tiny.layers(), products)) == {"axis": {"image_encoder.conv": said}}
+    assert failures(check_integers(tiny.layers(), products)) == {"axis": {layer: said}}
 
 
 def _edit(package: Path, change) -> None:

@@ -2,10 +2,13 @@
 
 import pytest
 
+from models.artifacts import ArtifactCard
+from models.checkpoint import LoadedModel
+from models.quantization.recipe import DEFAULT_RECIPE
 from models.targets import TARGETS
+from validation.integers.artifact import check_artifact
 from validation.integers.checks import check_integers
 
-LAYERS = ["conv", "depthwise", "pointwise", "linear", "square"]
 MACS = {
     "conv": 64 * 16 * 27,
     "depthwise": 64 * 16 * 9,
@@ -24,6 +27,13 @@ def test_every_integer_scale_and_zero_point_is_the_models(target, tiny, converte
         name: {} for name in ("weights", "scales", "zero points", "recipe", "snapped", "axis")
     }
     assert report.passed
+
+
+def test_a_cards_files_are_checked_against_the_loaded_model(target, tiny, converted):
+    path = converted(tiny.model, target)
+    card = ArtifactCard(target, "nano", "int8", "float32", {"image_encoder": path.name}, "tiny", "", True, {})
+    loaded = LoadedModel(tiny.model, "tiny", True, "", DEFAULT_RECIPE)
+    assert check_artifact(loaded, path.parent, card).passed
 
 
 def test_macs_are_counted_by_number_type(target, tiny, converted, read):
