@@ -57,11 +57,11 @@ def test_a_backend_that_holds_nothing_does_not_grow():
     assert measured.bank_first == measured.bank_last == 25_176
 
 
-@pytest.mark.parametrize("leaked", [3_000, 100_000])
+@pytest.mark.parametrize("leaked", [100_000, 1_000_000])
 def test_a_backend_that_holds_on_to_a_part_of_each_frame_fails_the_growth_gate(leaked):
     measured = measure(lambda: ConstantBackend(leaked), FRAMES)
     assert failed(measured) == ["growth MiB over 300 frames"]
-    # Small pieces may first fill what the heap had free.
+    # The first pieces may fill what the heap of the tests' own process had free.
     assert 0.5 < measured.growth / (300 * leaked) < 1.25
 
 
