@@ -3,13 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from models.errors import InputError
-
-
-def _require(holds: bool, owner: object, name: str, wanted: str) -> None:
-    if not holds:
-        value = getattr(owner, name)
-        raise ValueError(f"{type(owner).__name__}.{name} is {value!r}; it must be {wanted}")
+from models.errors import InputError, require_field
 
 
 @dataclass(frozen=True)
@@ -26,14 +20,14 @@ class RepViTConfig:
     legacy: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require_field(
             len(self.widths) == 4 and all(w > 0 and w % 2 == 0 for w in self.widths),
             self,
             "widths",
             "four positive even channel counts",
         )
-        _require(len(self.depths) == 4 and all(d > 0 for d in self.depths), self, "depths", "four positive counts")
-        _require(self.mlp_ratio > 0, self, "mlp_ratio", "at least 1")
+        require_field(len(self.depths) == 4 and all(d > 0 for d in self.depths), self, "depths", "four positive counts")
+        require_field(self.mlp_ratio > 0, self, "mlp_ratio", "at least 1")
 
 
 REPVIT_VARIANTS: dict[str, RepViTConfig] = {
@@ -77,14 +71,14 @@ class BankConfig:
     boundary_weight: float = 2.0
 
     def __post_init__(self) -> None:
-        _require(self.slots >= 2, self, "slots", "at least 2: one conditioning frame and one recent")
-        _require(self.pointers >= 2, self, "pointers", "at least 2: one conditioning pointer and one recent")
-        _require(self.spatial_pool >= 1, self, "spatial_pool", "at least 1")
+        require_field(self.slots >= 2, self, "slots", "at least 2: one conditioning frame and one recent")
+        require_field(self.pointers >= 2, self, "pointers", "at least 2: one conditioning pointer and one recent")
+        require_field(self.spatial_pool >= 1, self, "spatial_pool", "at least 1")
         kept = self.tokens_per_frame
-        _require(kept is None or kept >= 1, self, "tokens_per_frame", "at least 1, or None to keep all")
-        _require(0.0 <= self.quality_threshold < 1.0, self, "quality_threshold", "in [0, 1)")
+        require_field(kept is None or kept >= 1, self, "tokens_per_frame", "at least 1, or None to keep all")
+        require_field(0.0 <= self.quality_threshold < 1.0, self, "quality_threshold", "in [0, 1)")
         for name in ("age_discount", "foreground_weight", "boundary_weight"):
-            _require(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
+            require_field(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
 
 
 DENSE_BANK = BankConfig(spatial_pool=1, tokens_per_frame=None, quality_management=False)
@@ -127,21 +121,21 @@ class ModelConfig:
             "fuser_layers",
             "fuser_expansion",
         ):
-            _require(getattr(self, name) >= 1, self, name, "at least 1")
-        _require(self.image_size >= 32 and self.image_size % 32 == 0, self, "image_size", "a multiple of 32")
-        _require(
+            require_field(getattr(self, name) >= 1, self, name, "at least 1")
+        require_field(self.image_size >= 32 and self.image_size % 32 == 0, self, "image_size", "a multiple of 32")
+        require_field(
             self.hidden_dim % (2 * self.decoder_heads) == 0 and self.hidden_dim % 16 == 0,
             self,
             "hidden_dim",
             "a multiple of 16 and of twice decoder_heads",
         )
-        _require(
+        require_field(
             self.memory_dim % 4 == 0 and self.hidden_dim % self.memory_dim == 0,
             self,
             "memory_dim",
             "a multiple of 4 that divides hidden_dim, since a pointer is split into tokens of this width",
         )
-        _require(self.mask_embedding_dim % 4 == 0, self, "mask_embedding_dim", "a multiple of 4")
+        require_field(self.mask_embedding_dim % 4 == 0, self, "mask_embedding_dim", "a multiple of 4")
         if self.grid % self.bank.spatial_pool:
             raise ValueError(
                 f"BankConfig.spatial_pool is {self.bank.spatial_pool}; it must divide the feature grid, {self.grid}"

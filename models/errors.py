@@ -4,3 +4,10 @@
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence that names the thing, what is wrong with
     it and what would be right. The command line prints it and exits with status 2."""
+
+
+def require_field(holds: bool, owner: object, name: str, wanted: str) -> None:
+    """Raises ValueError, naming the field of a configuration, its value and what it must be, unless `holds`."""
+    if not holds:
+        value = getattr(owner, name)
+        raise ValueError(f"{type(owner).__name__}.{name} is {value!r}; it must be {wanted}")

@@ -75,22 +75,22 @@ def _open_folder(folder: Path) -> Clip:
         raise InputError(f"the folder {folder} holds no frames; put .jpg, .jpeg or .png files in it")
     _check_one_picture_a_frame(pictures)
 
-    width, height = _picture_size(pictures[0])
+    width, height = picture_size(pictures[0])
     for picture in pictures[1:]:
-        size = _picture_size(picture)
+        size = picture_size(picture)
         if size != (width, height):
             raise InputError(
                 f"the frame {picture} is {size[0]}x{size[1]}, but {pictures[0].name} is {width}x{height}; "
                 "all frames of a clip must have one size"
             )
-    _read_picture(pictures[0])
+    read_picture(pictures[0])
     return Clip(
         name=folder.resolve().name,
         width=width,
         height=height,
         frames_per_second=FALLBACK_FRAMES_PER_SECOND,
         frame_count=len(pictures),
-        read_frames=lambda: map(_read_picture, pictures),
+        read_frames=lambda: map(read_picture, pictures),
     )
 
 
@@ -113,14 +113,14 @@ def _check_one_picture_a_frame(pictures: list[Path]) -> None:
             )
 
 
-def _picture_size(path: Path) -> tuple[int, int]:
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height. Raises InputError where the file is no 8-bit picture."""
     with _open_picture(path) as image:
-        if image.mode not in EIGHT_BIT_MODES:
-            raise InputError(f"the frame {path} has mode {image.mode}; save it as an 8-bit RGB picture")
         return image.size
 
 
-def _read_picture(path: Path) -> np.ndarray:
+def read_picture(path: Path) -> np.ndarray:
+    """uint8 RGB [H, W, 3]. Raises InputError where the file is damaged or no 8-bit picture."""
     with _open_picture(path) as image:
         try:
             return np.array(image.convert("RGB"))
@@ -130,9 +130,13 @@ def _read_picture(path: Path) -> np.ndarray:
 
 def _open_picture(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        image = Image.open(path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _damaged(path) from error
+    if image.mode not in EIGHT_BIT_MODES:
+        image.close()
+        raise InputError(f"the frame {path} has mode {image.mode}; save it as an 8-bit RGB picture")
+    return image
 
 
 def _damaged(path: Path) -> InputError:

@@ -13,6 +13,7 @@ from models.quantization.scales import (
     ACTIVATION_RANGE,
     WEIGHT_RANGE,
     activation_scale,
+    by_channel,
     fake_quantized,
     quantized_weight,
     snapped,
@@ -82,9 +83,9 @@ class QuantizedLayer(nn.Module):
             return self.layer(x)
         if self.input is not None and self.input.watching:
             return self.output(self.layer(self.input(x)))
-        scale = weight_scales(self.layer.weight)
-        by_channel = scale.reshape(-1, *[1] * (self.layer.weight.dim() - 1))
-        weight = fake_quantized(self.layer.weight, by_channel, torch.zeros_like(by_channel), WEIGHT_RANGE)
+        weight = self.layer.weight
+        scale = by_channel(weight_scales(weight), weight)
+        weight = fake_quantized(weight, scale, torch.zeros_like(scale), WEIGHT_RANGE)
         if self.input is not None:
             x = self.input(x)
         x = _application(self.layer)(x, weight, self.layer.bias)
@@ -129,8 +130,7 @@ class FrozenLayer(nn.Module):
 
     def unfold(self) -> None:
         """Keeps the weight in float from now on, and quantizes it on the way."""
-        by_channel = self.weight_scale.reshape(-1, *[1] * (self.weight.dim() - 1))
-        self.weight = self.weight.float() * by_channel
+        self.weight = self.weight.float() * by_channel(self.weight_scale, self.weight)
         self.folded = False
 
     def _take_numbers(self) -> None:

@@ -27,10 +27,14 @@ def weight_scales(weight: Tensor) -> Tensor:
     return torch.where(short, step_up, scale)
 
 
+def by_channel(scale: Tensor, weight: Tensor) -> Tensor:
+    """Scales [O] in the shape in which they broadcast over a weight [O, ...]."""
+    return scale.reshape(-1, *[1] * (weight.dim() - 1))
+
+
 def quantized_weight(weight: Tensor, scale: Tensor) -> Tensor:
     """Weights as int8, by the scale of each output channel."""
-    by_channel = scale.reshape(-1, *[1] * (weight.dim() - 1))
-    return torch.clamp(torch.round(weight * (1 / by_channel)), *WEIGHT_RANGE).to(torch.int8)
+    return torch.clamp(torch.round(weight * (1 / by_channel(scale, weight))), *WEIGHT_RANGE).to(torch.int8)
 
 
 def activation_scale(low: float, high: float) -> tuple[float, int]:

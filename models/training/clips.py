@@ -13,7 +13,7 @@ from models.config import ModelConfig
 from models.errors import InputError
 from models.prompt_encoder import FramePrompt
 from models.training import synthesis
-from models.training.footage import Footage
+from models.training.footage import AnnotatedVideo, Footage
 from models.training.prompts import simulated_prompt
 from models.training.settings import Stage, TrainingSettings
 
@@ -153,7 +153,7 @@ class ClipSampler(Dataset):
         for index in indices:
             picture, ids = self.footage.picture(video, index)
             pictures.append(picture)
-            masks.append(np.zeros(picture.shape[:2], bool) if ids is None else ids == object_id)
+            masks.append(ids == object_id)
         return _Scene(_pictures(np.stack(pictures)), torch.from_numpy(np.stack(masks)[:, None]).float())
 
     def _pasted(self, scene: _Scene, frames: int, aspect: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -173,7 +173,7 @@ class ClipSampler(Dataset):
         """Another object moving through the picture, behind what a mask marks or in front of all of it."""
         video, (object_id, first) = self._pick(rng)
         shown, ids = self.footage.picture(video, first)
-        mask = torch.from_numpy(np.zeros(shown.shape[:2], bool) if ids is None else ids == object_id)[None, None]
+        mask = torch.from_numpy(ids == object_id)[None, None]
         frames, side = picture.shape[0], self.config.image_size
         if not mask.any():
             return picture, torch.zeros(frames, 1, side, side)
@@ -183,7 +183,7 @@ class ClipSampler(Dataset):
         return synthesis.over(front, alpha, picture), alpha
 
 
-def _first_frames(video) -> dict[int, int]:
+def _first_frames(video: AnnotatedVideo) -> dict[int, int]:
     """Object id -> its first frame, for the objects that training can start from."""
     places = {object_id: first for object_id, first in video.objects.items() if first < len(video)}
     if not places:

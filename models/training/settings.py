@@ -4,16 +4,12 @@ import math
 from dataclasses import dataclass, field
 
 from models.config import BankConfig
-
-
-def _require(holds: bool, owner: object, name: str, wanted: str) -> None:
-    if not holds:
-        raise ValueError(f"{type(owner).__name__}.{name} is {getattr(owner, name)!r}; it must be {wanted}")
+from models.errors import require_field
 
 
 def _check_shares(owner: object, *names: str) -> None:
     for name in names:
-        _require(0.0 <= getattr(owner, name) <= 1.0, owner, name, "a share, 0 to 1")
+        require_field(0.0 <= getattr(owner, name) <= 1.0, owner, name, "a share, 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         _check_shares(self, "share", "real")
-        _require(self.frames >= 2, self, "frames", "at least 2: a prompted frame and one to track")
+        require_field(self.frames >= 2, self, "frames", "at least 2: a prompted frame and one to track")
 
 
 CURRICULUM = (Stage(0.3, 3, 0.4), Stage(0.5, 4, 0.6), Stage(0.2, 6, 0.8))
@@ -58,7 +54,7 @@ class PromptMix:
 
     def __post_init__(self) -> None:
         _check_shares(self, "mask", "box")
-        _require(self.mask + self.box <= 1.0, self, "mask", "at most 1 together with box")
+        require_field(self.mask + self.box <= 1.0, self, "mask", "at most 1 together with box")
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         for name in ("focal", "dice", "iou", "object_score", "features", "memories", "logits"):
-            _require(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
+            require_field(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
         _check_shares(self, "all_masks")
 
 
@@ -119,20 +115,20 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_frames", "parts", "checkpoint_every", "validate_every"):
-            _require(getattr(self, name) >= 1, self, name, "at least 1")
+            require_field(getattr(self, name) >= 1, self, name, "at least 1")
         for name in ("seed", "warmup"):
-            _require(getattr(self, name) >= 0, self, name, "at least 0")
+            require_field(getattr(self, name) >= 0, self, name, "at least 0")
         for name in ("learning_rate", "gradient_norm"):
-            _require(0.0 < getattr(self, name) < math.inf, self, name, "above 0, and finite")
-        _require(0.0 <= self.weight_decay < math.inf, self, "weight_decay", "at least 0, and finite")
-        _require(0.0 <= self.ema < 1.0, self, "ema", "in [0, 1)")
+            require_field(0.0 < getattr(self, name) < math.inf, self, name, "above 0, and finite")
+        require_field(0.0 <= self.weight_decay < math.inf, self, "weight_decay", "at least 0, and finite")
+        require_field(0.0 <= self.ema < 1.0, self, "ema", "in [0, 1)")
         _check_shares(self, "final_rate")
         total = sum(stage.share for stage in self.curriculum)
-        _require(abs(total - 1.0) < 1e-6, self, "curriculum", "stages whose shares come to 1")
+        require_field(abs(total - 1.0) < 1e-6, self, "curriculum", "stages whose shares come to 1")
         for stage in self.curriculum:
             clips = self.batch_frames // stage.frames
             wanted = f"enough for clips of {stage.frames} frames, {self.parts} parts of equally many"
-            _require(clips > 0 and clips % self.parts == 0, self, "batch_frames", wanted)
+            require_field(clips > 0 and clips % self.parts == 0, self, "batch_frames", wanted)
 
     def stage(self, step: int) -> Stage:
         """The stage that a step, counted from 0, belongs to."""

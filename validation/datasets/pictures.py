@@ -5,9 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from mobile_runtime.media.clips import EIGHT_BIT_MODES, PICTURE_SUFFIXES, natural_order
+from mobile_runtime.media.clips import PICTURE_SUFFIXES, natural_order, picture_size, read_picture
 from mobile_runtime.media.masks import read_mask
 from models.errors import InputError
 from validation.datasets.sequence import VOID, Sequence
@@ -58,19 +57,13 @@ class PictureSequence(Sequence):
         return found
 
     def frame(self, index: int) -> np.ndarray:
-        with _open_picture(self._path(index)) as image:
-            try:
-                return np.array(image.convert("RGB"))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise _damaged(self._path(index)) from error
+        return read_picture(self._path(index))
 
     def ids(self, index: int) -> np.ndarray | None:
         mask = self._masks.get(self.frame_names[index])
         if mask is None:
             return None
-        with _open_picture(self._path(index)) as image:
-            size = image.size
-        return read_mask(mask, size=size, allow_empty=True)
+        return read_mask(mask, size=picture_size(self._path(index)), allow_empty=True)
 
     def _path(self, index: int) -> Path:
         return self._frames[self.frame_names[index]]
@@ -123,18 +116,3 @@ def subfolders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted((p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural_order)
-
-
-def _open_picture(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _damaged(path) from error
-    if image.mode not in EIGHT_BIT_MODES:
-        image.close()
-        raise InputError(f"the frame {path} has mode {image.mode}; save it as an 8-bit RGB picture")
-    return image
-
-
-def _damaged(path: Path) -> InputError:
-    return InputError(f"the frame {path} is damaged or not a picture; replace it with a whole .jpg or .png file")
