@@ -1,6 +1,7 @@
 """What the commands that train or calibrate take from the command line, checked."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     import torch
 
     from models.training.settings import Stage
+    from models.training.trainer import TrainedStep
+    from tinysam2.console import Steps
     from validation.datasets.sequence import Sequence
 
 DEVICES = ("cpu", "cuda")
@@ -59,7 +62,31 @@ def chosen_device(name: str | None) -> "torch.device":
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
-def figures_in_words(figures: dict[str, float]) -> str:
+def described_data(
+    folders: tuple[Path, ...], split: str | None, training: Iterable["Sequence"], held_out: Iterable["Sequence"]
+) -> dict[str, object]:
+    """What a run's description says of its data."""
+    return {
+        "data": [str(folder.resolve()) for folder in folders],
+        "split": split,
+        "sequences": [sequence.name for sequence in training],
+        "held_out": [sequence.name for sequence in held_out],
+    }
+
+
+class ShownTraining:
+    """Shows each step of a run, and keeps the last one's figures."""
+
+    def __init__(self, steps: "Steps", total: int) -> None:
+        self.figures: Mapping[str, float] = {}
+        self._show = steps.measured("training", total)
+
+    def __call__(self, trained: "TrainedStep") -> None:
+        self.figures = trained.figures
+        self._show(trained.step, figures_in_words(trained.figures))
+
+
+def figures_in_words(figures: Mapping[str, float]) -> str:
     """The figures that say how a run is doing."""
     shown = {"loss": "loss", "j": "J", "held_out_j": "held-out J"}
     return ", ".join(f"{title} {figures[name]:.3f}" for name, title in shown.items() if name in figures)

@@ -1,6 +1,6 @@
 """Options that several commands share, checked as they are parsed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -8,6 +8,7 @@ import click
 from models.config import PRESETS, preset
 from models.errors import InputError
 from models.targets import TARGETS
+from tinysam2.training_inputs import DEVICES
 
 DEFAULT_PRESET = "nano"
 
@@ -157,7 +158,7 @@ mask_option = click.option(
 
 def prompt_options(command: Callable) -> Callable:
     """`--point`, `--box` and `--mask`, as `points`, `box` and `mask`."""
-    return point_option(box_option(mask_option(command)))
+    return _all_of((point_option, box_option, mask_option))(command)
 
 
 def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
@@ -175,6 +176,49 @@ def model_options(default_backend: str | None = None) -> Callable[[Callable], Ca
         help="Runtime.",
     )
     options = (backend_option, artifacts_option, preset_option(default=None), checkpoint_option, precision_option)
+    return _all_of(options)
+
+
+def run_options(steps: int, learning_rate: float, curriculum: str) -> Callable[[Callable], Callable]:
+    """The options of every run that trains: how long, on what clips, how fast, where; with the run's own defaults."""
+    options = (
+        click.option("--steps", type=int, default=steps, show_default=True, help="Optimiser steps."),
+        click.option("--batch-frames", type=int, default=24, show_default=True, help="Frames in a step."),
+        click.option(
+            "--parts",
+            type=int,
+            default=2,
+            show_default=True,
+            help="Parts of a batch; processes must share them evenly.",
+        ),
+        click.option(
+            "--learning-rate",
+            type=float,
+            default=learning_rate,
+            show_default=True,
+            help="Peak, after the warm-up.",
+        ),
+        click.option(
+            "--curriculum",
+            default=curriculum,
+            show_default=True,
+            metavar="SHARE:FRAMES:REAL,...",
+            help="Stages: share of the steps, frames of a clip, share of clips that are real video.",
+        ),
+        click.option(
+            "--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them."
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+        click.option(
+            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips."
+        ),
+        click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]"),
+    )
+    return _all_of(options)
+
+
+def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:
+    """Several options as one decorator, in their order."""
 
     def add(command: Callable) -> Callable:
         for option in reversed(options):

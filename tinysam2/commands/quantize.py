@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,16 +11,20 @@ from models.files import check_output_file
 from tinysam2.commands.options import (
     FILE_OR_FOLDER,
     checkpoint_option,
-    choices,
     json_option,
     preset_option,
+    run_options,
     split_option,
     training_data_option,
 )
-from tinysam2.training_inputs import DEVICES, chosen_device, figures_in_words, read_stages, read_videos
-
-if TYPE_CHECKING:
-    from models.training.trainer import TrainedStep
+from tinysam2.training_inputs import (
+    ShownTraining,
+    chosen_device,
+    described_data,
+    figures_in_words,
+    read_stages,
+    read_videos,
+)
 
 
 @click.command(short_help="Train the int8 variant of a float model.")
@@ -35,26 +38,8 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules as JSON.  [default: every layer in w8a8]")
 @click.option("--calibrate-only", is_flag=True, help="Set the scales and train nothing: post-training quantization.")
 @click.option("--calibration-batches", type=click.IntRange(min=1), default=16, show_default=True, metavar="N")
-@click.option("--steps", type=int, default=600, show_default=True, help="Optimiser steps after calibration.")
-@click.option("--batch-frames", type=int, default=24, show_default=True, help="Frames in a step.")
-@click.option(
-    "--parts", type=int, default=2, show_default=True, help="Parts of a batch; processes must share them evenly."
-)
-@click.option("--learning-rate", type=float, default=1e-4, show_default=True, help="Peak, after the warm-up.")
-@click.option(
-    "--curriculum",
-    default="0.5:4:0.7,0.5:6:0.8",
-    show_default=True,
-    metavar="SHARE:FRAMES:REAL,...",
-    help="Stages: share of the steps, frames of a clip, share of clips that are real video.",
-)
-@click.option("--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them.")
-@click.option(
-    "--run", type=FILE_OR_FOLDER, metavar="DIR", help="The run's folder.  [default: FILE without suffix, .run]"
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips.")
-@click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]")
+@run_options(steps=600, learning_rate=1e-4, curriculum="0.5:4:0.7,0.5:6:0.8")
+@click.option("--run", type=FILE_OR_FOLDER, metavar="DIR", help="The run's folder.  [default: FILE, its suffix .run]")
 @json_option
 def command(
     folders: tuple[Path, ...],
@@ -110,32 +95,23 @@ def command(
         steps.begin("reading the data")
         training, held_out = read_videos(folders, split, hold_out)
         teacher = load_model(preset, checkpoint)
+        folder = RunFolder(run)
+        if processes.first and not calibrate_only:
+            folder.open(
+                described(
+                    settings,
+                    **described_data(folders, split, training, held_out),
+                    preset=preset.name,
+                    teacher=teacher.digest,
+                    recipe=json.loads(rules.to_json()),
+                    calibration_batches=calibration_batches,
+                )
+            )
         how = Calibration(calibration_batches, steps.counter("calibrating"))
         variant = calibrated_model(teacher, rules, training, settings, how)
-        last = None
+        figures = {}
         if not calibrate_only:
-            folder = RunFolder(run)
-            if processes.first:
-                folder.open(
-                    described(
-                        settings,
-                        data=[str(folder.resolve()) for folder in folders],
-                        split=split,
-                        sequences=[sequence.name for sequence in training],
-                        held_out=[sequence.name for sequence in held_out],
-                        preset=preset.name,
-                        teacher=teacher.digest,
-                        recipe=json.loads(rules.to_json()),
-                        calibration_batches=calibration_batches,
-                    )
-                )
-            show = steps.measured("training", settings.steps)
-
-            def progress(trained: "TrainedStep") -> None:
-                nonlocal last
-                last = trained
-                show(trained.step, figures_in_words(trained.figures))
-
+            shown = ShownTraining(steps, settings.steps)
             variant = train_quantized(
                 teacher,
                 variant,
@@ -146,14 +122,14 @@ def command(
                 processes=processes,
                 workers=workers,
                 device=where,
-                progress=progress,
+                progress=shown,
             )
+            figures = shown.figures
         if not processes.first:
             return
         steps.begin("writing the checkpoint")
         save_quantized(variant, rules, teacher, output)
 
-    figures = last.figures if last else {}
     if as_json:
         about = {"checkpoint": str(output), "steps": 0 if calibrate_only else settings.steps, **figures}
         click.echo(json.dumps(about, indent=2))

@@ -11,13 +11,20 @@ from models.errors import InputError
 from tinysam2.commands.options import (
     FILE_OR_FOLDER,
     Named,
-    choices,
     json_option,
     preset_option,
+    run_options,
     split_option,
     training_data_option,
 )
-from tinysam2.training_inputs import DEVICES, chosen_device, figures_in_words, read_stages, read_videos
+from tinysam2.training_inputs import (
+    ShownTraining,
+    chosen_device,
+    described_data,
+    figures_in_words,
+    read_stages,
+    read_videos,
+)
 
 if TYPE_CHECKING:
     from models.training.settings import TrainingSettings
@@ -33,29 +40,13 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint", type=FILE_OR_FOLDER, metavar="FILE", help="Weights to begin with; without them, from scratch."
 )
-@click.option("--steps", type=int, default=3600, show_default=True, help="Optimiser steps.")
-@click.option("--batch-frames", type=int, default=24, show_default=True, help="Frames in a step.")
-@click.option(
-    "--parts", type=int, default=2, show_default=True, help="Parts of a batch; processes must share them evenly."
-)
-@click.option("--learning-rate", type=float, default=8e-4, show_default=True, help="Peak, after the warm-up.")
+@run_options(steps=3600, learning_rate=8e-4, curriculum="0.3:3:0.4,0.5:4:0.6,0.2:6:0.8")
 @click.option("--final-rate", type=float, default=0.01, show_default=True, help="Share of it that is left at the end.")
 @click.option("--warmup", type=int, default=200, show_default=True, help="Steps until the peak.")
 @click.option("--ema", type=float, default=0.999, show_default=True, help="Decay of the averaged weights.")
-@click.option(
-    "--curriculum",
-    default="0.3:3:0.4,0.5:4:0.6,0.2:6:0.8",
-    show_default=True,
-    metavar="SHARE:FRAMES:REAL,...",
-    help="Stages: share of the steps, frames of a clip, share of clips that are real video.",
-)
 @click.option("--mix-memory", is_flag=True, help="Each step draws a memory budget from dense to 3.5 % of the tokens.")
-@click.option("--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them.")
 @click.option("--teacher", type=FILE_OR_FOLDER, metavar="FILE", help="Weights of a model to learn from.")
 @click.option("--teacher-preset", type=Named(preset), metavar="NAME", help="Its preset.  [default: the student's]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips.")
-@click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]")
 @click.option("--mixed-precision/--full-precision", default=None, help="Image encoder in bfloat16.  [default: on cuda]")
 @json_option
 def command(
@@ -93,7 +84,7 @@ def command(
     from models.training.distillation import Teacher
     from models.training.parallel import joined_processes
     from models.training.run_folder import SETTINGS, RunFolder, described
-    from models.training.trainer import TrainedStep, train
+    from models.training.trainer import train
     from tinysam2.console import shown_steps
     from tinysam2.destinations import check_apart, check_shared_folder
 
@@ -110,23 +101,13 @@ def command(
             run.open(
                 described(
                     settings,
-                    data=[str(folder.resolve()) for folder in folders],
-                    split=split,
-                    sequences=[sequence.name for sequence in training],
-                    held_out=[sequence.name for sequence in held_out],
+                    **described_data(folders, split, training, held_out),
                     preset=preset.name,
                     begins_with=weights_digest(model.state_dict()),
                     teacher=taught_by.digest if taught_by else None,
                 )
             )
-        show = steps.measured("training", settings.steps)
-        last = TrainedStep(0, {})
-
-        def progress(trained: TrainedStep) -> None:
-            nonlocal last
-            last = trained
-            show(trained.step, figures_in_words(trained.figures))
-
+        shown = ShownTraining(steps, settings.steps)
         weights = train(
             model,
             training,
@@ -137,14 +118,14 @@ def command(
             processes=processes,
             workers=workers,
             device=where,
-            progress=progress,
+            progress=shown,
         )
     if not processes.first:
         return
     if as_json:
-        click.echo(json.dumps({"weights": str(weights), "steps": settings.steps, **last.figures}, indent=2))
+        click.echo(json.dumps({"weights": str(weights), "steps": settings.steps, **shown.figures}, indent=2))
     else:
-        click.echo(f"{settings.steps} steps: {figures_in_words(last.figures)}")
+        click.echo(f"{settings.steps} steps: {figures_in_words(shown.figures)}")
         click.echo(f"weights: {weights}")
 
 
