@@ -19,7 +19,7 @@ from mobile_runtime.torch_backend import TorchBackend
 from models.checkpoint import load_model
 from models.config import BankConfig, ModelConfig, preset
 from models.contract import bank_spec
-from models.files import atomic_path
+from models.files import atomic_path, write_text
 from models.training.budgets import memory_budgets
 from models.training.run_folder import WEIGHTS, RunFolder, described
 from models.training.settings import Stage, TrainingSettings
@@ -93,11 +93,9 @@ def main(
     with shown_steps() as shown:
         for row, bank in chosen.items():
             finished = _row(row, config.with_bank(bank), videos, tests, checkpoint, settings, output, shown)
-            with atomic_path(output / "rows" / f"{_folder_name(row)}.json") as temporary:
-                temporary.write_text(json.dumps(asdict(finished), indent=2) + "\n")
+            write_text(output / "rows" / f"{_folder_name(row)}.json", json.dumps(asdict(finished), indent=2) + "\n")
     rows = _finished(output, banks(config))
-    with atomic_path(output / "ablation.json") as temporary:
-        temporary.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    write_text(output / "ablation.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     _draw(rows, output / "ablation.png")
     dense = next((row.jf for row in rows if row.name == "dense"), None)
     print_table(

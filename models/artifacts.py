@@ -8,7 +8,7 @@ from pathlib import Path
 from models.config import PRESETS, ModelConfig
 from models.contract import program_contract
 from models.errors import InputError
-from models.files import atomic_path
+from models.files import write_text
 from models.targets import TARGETS, Target
 
 
@@ -40,8 +40,7 @@ class ArtifactCard:
         return TARGETS[self.target]
 
     def write(self, folder: Path) -> None:
-        with atomic_path(card_path(folder, self.target)) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_text(card_path(folder, self.target), json.dumps(asdict(self), indent=2) + "\n")
 
 
 def card_path(folder: Path, target: str) -> Path:

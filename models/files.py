@@ -82,6 +82,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all. Raises InputError as `atomic_path` does."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def bytes_in(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     if path.is_file():

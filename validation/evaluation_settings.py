@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from models.errors import InputError
-from models.files import atomic_path
+from models.files import write_text
 
 PROMPTS = ("mask", "box", "click-1", "click-3")
 """What may be said of an object on its first frame."""
@@ -52,8 +52,7 @@ class EvaluationSettings:
         if path.exists():
             self._check_same(folder, _read(path))
             return
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
     def _check_same(self, folder: Path, former: "EvaluationSettings") -> None:
         for field in fields(self):

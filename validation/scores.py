@@ -10,7 +10,7 @@ import numpy as np
 
 from mobile_runtime.media.masks import read_mask
 from models.errors import InputError
-from models.files import atomic_path
+from models.files import write_text
 from validation.datasets.sequence import VOID, Sequence
 from validation.jf import boundary_measure, region_similarity
 
@@ -132,8 +132,7 @@ class DatasetScore:
 
     def write(self, path: Path) -> None:
         """Writes the JSON, whole or not at all. Raises InputError where it cannot be written."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
+        write_text(path, json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
 
 
 def mean_figures(objects: Iterable[ObjectScore]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from models.errors import InputError
-from models.files import atomic_path
+from models.files import write_text
 
 W8A8, W8, FLOAT = "w8a8", "w8", "float"
 PRECISIONS = (W8A8, W8, FLOAT)
@@ -60,8 +60,7 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Writes the rules as a JSON file, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
+        write_text(path, self.to_json() + "\n")
 
 
 DEFAULT_RECIPE = Recipe(tuple(Rule(program, "*", W8A8) for program in PROGRAMS))

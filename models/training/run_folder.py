@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from models.errors import InputError
-from models.files import atomic_path
+from models.files import atomic_path, write_text
 from models.training.settings import TrainingSettings
 
 SETTINGS, LOG, STATE, CURVES, WEIGHTS = "run.json", "log.csv", "state.pt", "curves.png", "weights.safetensors"
@@ -37,7 +37,7 @@ class RunFolder:
         if not file.exists():
             if self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise InputError(f"{self.path} is not empty and holds no {SETTINGS}; name a new or an empty folder")
-            _write_text(file, json.dumps(wanted, indent=2) + "\n")
+            write_text(file, json.dumps(wanted, indent=2) + "\n")
             return
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ class RunFolder:
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        _write_text(self.file(LOG), text.getvalue())
+        write_text(self.file(LOG), text.getvalue())
 
 
 def described(settings: TrainingSettings, **more: Any) -> dict[str, Any]:
@@ -84,8 +84,3 @@ def _difference(found: Any, wanted: Any, name: str = "") -> str | None:
                 return difference
         return None
     return None if found == wanted else f"its {name} is {json.dumps(found)}, not {json.dumps(wanted)}"
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from models.config import ModelConfig
-from models.files import atomic_path, check_output_file
+from models.files import check_output_file, write_text
 from tinysam2.commands.options import (
     FILE_OR_FOLDER,
     STDOUT,
@@ -108,8 +108,7 @@ def command(
 
     report = json.dumps({**score.to_json(), "settings": asdict(settings)}, indent=2, allow_nan=False) + "\n"
     if to_file:
-        with atomic_path(json_file) as temporary:
-            temporary.write_text(report)
+        write_text(json_file, report)
     if json_file == STDOUT:
         click.echo(report, nl=False)
         return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from models.errors import InputError
-from models.files import atomic_path, check_output_file
+from models.files import check_output_file, write_text
 from validation.gallery import Shot
 
 
@@ -64,5 +64,4 @@ def write_report(path: Path, report: Mapping, shots: Sequence[Shot] = ()) -> Non
     report: as `Report.to_json` gives it. shots: frames for the page; the other forms have no pictures.
     """
     text = render_report(path.suffix.lower(), report, shots)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
