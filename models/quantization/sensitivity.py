@@ -12,6 +12,7 @@ from models.quantization.layers import QuantizedLayer
 from models.quantization.recipe import FLOAT, Recipe, Rule
 from models.tinysam2 import TinySAM2
 from models.training.clips import Clip
+from models.training.losses import hard_iou
 from models.training.unroll import unroll
 
 MOST_DB = 120.0
@@ -86,7 +87,5 @@ def _masks(model: TinySAM2, clips: Sequence[Clip]) -> Tensor:
 def _compared(expected: Tensor, found: Tensor) -> tuple[float, float]:
     noise = (expected - found).square().sum()
     ratio = expected.square().sum() / noise.clamp(min=1e-30)
-    inside, wanted = found > 0, expected > 0
-    union = (inside | wanted).sum((1, 2))
-    iou = torch.where(union > 0, (inside & wanted).sum((1, 2)) / union.clamp(min=1), 1.0)
+    iou = hard_iou(found[:, None], (expected[:, None] > 0).float())
     return min(float(10 * torch.log10(ratio)), MOST_DB), float(iou.mean())
