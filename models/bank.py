@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import ModelConfig
-from models.contract import MAX_AGE, bank_spec, empty_value
+from models.contract import MAX_AGE, QUALITY_LEVELS, bank_spec, empty_value
 from models.layers import one_hot, stable_rank
 from models.mask_decoder import DecodedFrame
 from models.position import grid_xy
@@ -67,7 +67,7 @@ class BankUpdate(nn.Module):
         return MemoryBank(
             self._write(bank.memory_tokens, tokens, kept, write),
             self._write(bank.memory_xy, self.xy.expand(tokens.shape[0], -1, -1), kept_xy, write),
-            bank.slot_quality * (1 - write) + quality * write,
+            bank.slot_quality * (1 - write) + _in_levels(quality) * write,
             _aged(bank.slot_age, write),
             bank.pointers * (1 - pointer_write[:, :, None])
             + decoded.object_pointer[:, None] * pointer_write[:, :, None],
@@ -75,14 +75,16 @@ class BankUpdate(nn.Module):
         )
 
     def _slot_to_replace(self, bank: MemoryBank) -> Tensor:
-        """One-hot over the recent slots, [B, M-1]: an empty one, else the one with the least retention score."""
+        """One-hot over the recent slots, [B, M-1]: an empty one, else the one that is worth least: its
+        quality in levels, `level_frames` frames each, less its age in frames; the first of equals."""
         age, quality = bank.slot_age[:, 1:], bank.slot_quality[:, 1:]
         if not self.config.bank.quality_management:
             return _oldest(age)
         filled = (age >= 0).to(age.dtype)
-        retention = quality * torch.exp(-self.config.bank.age_discount * age)
+        # Whole numbers below 2048, which fp16 holds exactly: every target gives up the same slot of the same bank.
+        retention = self.config.bank.level_frames * QUALITY_LEVELS * quality - age
         # An empty slot counts less than any filled one.
-        return (stable_rank(1 - filled - filled * retention) == 0).to(age.dtype)
+        return (stable_rank((1 - filled) * 2 * MAX_AGE - filled * retention) == 0).to(age.dtype)
 
     def _select(self, tokens: Tensor, mask_logits: Tensor, bank: MemoryBank, slot: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens of a frame [B, P, D] that are worth most and their coordinates, best first: [B, k, D], [B, k, 2].
@@ -124,6 +126,11 @@ class BankUpdate(nn.Module):
         others = stored[:, pooled:].reshape(batch, slots, count, width)
         others = others * (1 - into_recent) + recent[:, None] * into_recent
         return torch.cat([first, others.reshape(batch, slots * count, width)], dim=1)
+
+
+def _in_levels(quality: Tensor) -> Tensor:
+    """The nearest level: what is left of a runtime's rounding no longer decides which of two slots is worth more."""
+    return torch.round(quality * QUALITY_LEVELS) / QUALITY_LEVELS
 
 
 def _oldest(age: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ class BankConfig:
     quality_management: whether poor frames are left out and the least valuable slot is replaced; without it
         every frame is written and the oldest slot is replaced, as in SAM 2.
     quality_threshold: least quality (predicted IoU x object probability) of a frame that is written.
-    age_discount: a slot's quality counts exp(-age_discount * age in frames) when one must be replaced.
+    level_frames: frames of age that weigh as much as one level of quality (`contract.QUALITY_LEVELS`) when a slot must
+        be replaced.
     foreground_weight, boundary_weight: with p the share of a token that the mask covers, a token's worth is its
         novelty, one less its largest cosine similarity to the bank, + foreground_weight * p
         + boundary_weight * p * (1 - p). With both 0 novelty alone decides, as in the paper.
@@ -66,7 +67,7 @@ class BankConfig:
     tokens_per_frame: int | None = 160
     quality_management: bool = True
     quality_threshold: float = 0.3
-    age_discount: float = 0.02
+    level_frames: int = 3
     foreground_weight: float = 0.5
     boundary_weight: float = 2.0
 
@@ -77,7 +78,8 @@ class BankConfig:
         kept = self.tokens_per_frame
         require_field(kept is None or kept >= 1, self, "tokens_per_frame", "at least 1, or None to keep all")
         require_field(0.0 <= self.quality_threshold < 1.0, self, "quality_threshold", "in [0, 1)")
-        for name in ("age_discount", "foreground_weight", "boundary_weight"):
+        require_field(1 <= self.level_frames <= 64, self, "level_frames", "1 to 64: retention stays exact in fp16")
+        for name in ("foreground_weight", "boundary_weight"):
             require_field(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
 
 

@@ -35,6 +35,9 @@ EMPTY_AGE = -1.0
 MAX_AGE = 1024.0
 """Age in frames at which counting stops, so that it stays exact in fp16 however long the video is."""
 
+QUALITY_LEVELS = 16
+"""Levels that a slot's quality is kept in: whole sixteenths, which fp16 and int8 hold exactly."""
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -74,7 +77,7 @@ def bank_spec(config: ModelConfig) -> tuple[TensorSpec, ...]:
     return (
         TensorSpec("memory_tokens", (1, config.memory_tokens, config.memory_dim), "compressed memories, by slot"),
         TensorSpec("memory_xy", (1, config.memory_tokens, 2), "x, y of each token in cells of the feature grid"),
-        TensorSpec("slot_quality", (1, slots), "quality of each slot's frame, 0..1"),
+        TensorSpec("slot_quality", (1, slots), "quality of each slot's frame, 0..1 in sixteenths"),
         TensorSpec("slot_age", (1, slots), "frames since each slot was written; -1: empty"),
         TensorSpec("pointers", (1, pointers, config.hidden_dim), "object pointers"),
         TensorSpec("pointer_age", (1, pointers), "frames since each pointer was written; -1: empty"),

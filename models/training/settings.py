@@ -49,8 +49,8 @@ class Augmentation:
 class PromptMix:
     """Shares of the clips whose first frame is prompted by its mask or by a box; the others have 1 to 3 clicks."""
 
-    mask: float = 0.7
-    box: float = 0.12
+    mask: float = 0.8
+    box: float = 0.08
 
     def __post_init__(self) -> None:
         _check_shares(self, "mask", "box")

@@ -19,6 +19,7 @@ from models.training.distillation import Teacher
 from models.training.footage import CANVAS, AnnotatedVideo, Footage
 from models.training.holdout import mean_j, video_clip
 from models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
+from models.training.optimiser import MuonAdamW
 from models.training.parallel import Processes
 from models.training.run_folder import CURVES, WEIGHTS, RunFolder
 from models.training.settings import TrainingSettings
@@ -97,9 +98,9 @@ class _Run:
         self.settings, self.folder, self.processes, self.device = settings, folder, processes, device
         self.teacher = teacher.to(device) if teacher else None
         self.parameters = [*model.parameters(), *(teacher.trained_parameters() if teacher else ())]
-        self.optimiser = torch.optim.AdamW(_groups(self.parameters, settings.weight_decay), settings.learning_rate)
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
+        self.optimiser = MuonAdamW(self.parameters, settings.learning_rate, settings.weight_decay)
         self.norms = [b for name, b in model.named_buffers() if name.endswith(NORM_STATE)]
         self.averaged = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         self.step, self.rows, self.recent = 0, [], []
@@ -139,9 +140,7 @@ class _Run:
     def take_step(self, parts: Sequence[Clip]) -> None:
         """One optimiser step on this process's parts of a batch."""
         drawn = np.random.default_rng((self.settings.seed, self.step)).integers(len(self.by_bank))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=False)
+        self.optimiser.zero_grad()
         losses, before, after = [], [norm.clone() for norm in self.norms], [0.0] * len(self.norms)
         for part in parts:
             # Every part starts from the same running statistics, whichever process works on it.
@@ -156,7 +155,7 @@ class _Run:
             norm.copy_(mean)
         self.processes.average([*(parameter.grad for parameter in self.parameters), *self.norms])
         gradient_norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_norm)
-        self.optimiser.step()
+        self.optimiser.step(self.settings.rate(self.step))
         self.step += 1
         self._average()
         figures = {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
@@ -202,14 +201,6 @@ class _Run:
             judged = copy.deepcopy(self.model).cpu().eval()
             judged.load_state_dict(self.averaged)
             self.rows[-1]["held_out_j"] = round(mean_j(judged, held_out), 6)
-
-
-def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict]:
-    """Matrices and convolutions decay; biases, norms, scales and embeddings of one row do not."""
-    return [
-        {"params": [p for p in parameters if p.dim() > 1 and p.shape[0] > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.dim() <= 1 or p.shape[0] == 1], "weight_decay": 0.0},
-    ]
 
 
 def _to(clips: Clip, device: torch.device) -> Clip:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from models.bank import BankUpdate, MemoryBank, empty_bank
 from models.config import DENSE_BANK, BankConfig, ModelConfig, RepViTConfig
+from models.contract import QUALITY_LEVELS
 from models.mask_decoder import DecodedFrame
 
 Vector = list[float]
@@ -86,11 +87,11 @@ class ReferenceBank:
                 remembered.age = min(remembered.age + 1, OLDEST_COUNTED)
         tokens = pooled_tokens(frame, self.settings.spatial_pool)
         if frame.prompted:
-            self.slots[0] = Slot(tokens, frame.quality)
+            self.slots[0] = Slot(tokens, in_levels(frame.quality))
             self.pointers[0] = Pointer(frame.pointer)
         elif not self.settings.quality_management or frame.quality >= self.settings.quality_threshold:
             place = self.least_valuable_slot()
-            self.slots[place] = Slot(self.most_worth(tokens, place), frame.quality)
+            self.slots[place] = Slot(self.most_worth(tokens, place), in_levels(frame.quality))
             self.pointers[first_empty_or_oldest(self.pointers)] = Pointer(frame.pointer)
 
     def least_valuable_slot(self) -> int:
@@ -103,7 +104,7 @@ class ReferenceBank:
                 continue
             if slot is None:
                 return place
-            retention = slot.quality * math.exp(-self.settings.age_discount * slot.age)
+            retention = self.settings.level_frames * QUALITY_LEVELS * slot.quality - slot.age
             if retention < least:
                 best, least = place, retention
         return best
@@ -146,6 +147,10 @@ def block(rows: list[list], left: int, top: int, side: int) -> list:
     return [rows[y][x] for y in range(top, top + side) for x in range(left, left + side)]
 
 
+def in_levels(quality: float) -> float:
+    return round(quality * QUALITY_LEVELS) / QUALITY_LEVELS
+
+
 def sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
@@ -184,8 +189,8 @@ CONFIGS = {
     "pooling only": make_config(tokens_per_frame=None, quality_management=False),
     "selection only": make_config(spatial_pool=1, tokens_per_frame=5, quality_management=False),
     "management only": make_config(spatial_pool=1, tokens_per_frame=None),
-    "no age discount": make_config(age_discount=0.0),
-    "steep age discount": make_config(age_discount=0.7),
+    "age before quality": make_config(level_frames=1),
+    "quality before age": make_config(level_frames=64),
     "no threshold": make_config(quality_threshold=0.0),
     "threshold that a quality meets exactly": make_config(quality_threshold=0.25),
     "novelty alone": make_config(foreground_weight=0.0, boundary_weight=0.0),

@@ -81,24 +81,29 @@ def test_slots_fill_in_order_while_there_are_empty_ones():
 
 
 def test_a_full_bank_gives_up_the_slot_of_least_quality():
-    config = make_config(age_discount=0.0)
+    config = make_config(level_frames=64)
     qualities = [Seen(quality=quality) for quality in (0.6, 0.4, 0.5, 0.7)]
     assert ages(config, PROMPTED, *qualities) == [4, 3, 0, 1]
 
 
 def test_with_age_a_slots_quality_counts_less():
-    better_but_old = [Seen(quality=quality) for quality in (0.52, 0.9, 0.5)]
-    assert ages(make_config(age_discount=0.0), PROMPTED, *better_but_old, GOOD) == [4, 3, 2, 0]
-    assert ages(make_config(age_discount=0.1), PROMPTED, *better_but_old, GOOD) == [4, 0, 2, 1]
+    level_better_but_older = [Seen(quality=quality) for quality in (9 / 16, 15 / 16, 8 / 16)]
+    assert ages(make_config(level_frames=3), PROMPTED, *level_better_but_older, GOOD) == [4, 3, 2, 0]
+    assert ages(make_config(level_frames=1), PROMPTED, *level_better_but_older, GOOD) == [4, 0, 2, 1]
 
 
 def test_of_equal_qualities_the_older_slot_goes():
     assert ages(MANAGED, PROMPTED, GOOD, GOOD, GOOD, GOOD, GOOD) == [5, 1, 0, 2]
 
 
-def test_without_age_discount_the_first_of_equal_slots_goes_however_young():
-    config = make_config(age_discount=0.0)
-    assert ages(config, PROMPTED, GOOD, GOOD, GOOD, GOOD, GOOD) == [5, 0, 3, 2]
+def test_qualities_that_differ_by_less_than_a_level_leave_the_choice_to_age():
+    nearly_equal = [Seen(quality=quality) for quality in (0.752, 0.75, 0.748)]
+    assert ages(make_config(level_frames=64), PROMPTED, *nearly_equal, GOOD) == [4, 0, 2, 1]
+
+
+def test_of_slots_worth_the_same_the_first_one_goes():
+    a_level_for_every_frame = [Seen(quality=quality) for quality in (10 / 16, 9 / 16, 8 / 16)]
+    assert ages(make_config(level_frames=1), PROMPTED, *a_level_for_every_frame, GOOD) == [4, 0, 2, 1]
 
 
 def test_an_occluded_frame_is_not_written_and_the_bank_grows_older():

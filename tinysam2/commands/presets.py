@@ -69,7 +69,7 @@ SHOWN: dict[str, Callable[[dict], str]] = {
     "tokens in all": lambda p: f"{p['memory_tokens']:,}",
     "share of dense memory": lambda p: f"{p['memory_token_share']:.2%}",
     "quality threshold": lambda p: f"{p['bank']['quality_threshold']:g}",
-    "age discount": lambda p: f"{p['bank']['age_discount']:g}",
+    "frames a quality level is worth": lambda p: str(p["bank"]["level_frames"]),
     "bank fp16 KiB": lambda p: f"{p['bank_bytes_fp16'] / 1024:.1f}",
 }
 """What the table shows of a preset, row by row."""

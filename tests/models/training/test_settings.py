@@ -30,7 +30,7 @@ SETTINGS = TrainingSettings()
         (SETTINGS, "batch_frames", 5, "enough for clips of 3 frames, 2 parts of equally many"),
         (SETTINGS, "batch_frames", 20, "enough for clips of 4 frames, 2 parts of equally many"),
         *((PromptMix(), field, value, "a share, 0 to 1") for field in ("mask", "box") for value in (-0.1, 1.1, NAN)),
-        (PromptMix(), "mask", 0.9, "at most 1 together with box"),
+        (PromptMix(), "mask", 0.95, "at most 1 together with box"),
         (CURRICULUM[0], "frames", 1, "at least 2: a prompted frame and one to track"),
         *((CURRICULUM[0], field, 1.1, "a share, 0 to 1") for field in ("share", "real")),
         *((Augmentation(), field, -0.1, "a share, 0 to 1") for field in Augmentation.__dataclass_fields__),
