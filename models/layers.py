@@ -25,18 +25,36 @@ class LayerNorm2d(nn.Module):
         return normalised.permute(0, 3, 1, 2)
 
 
+class LinearReLU(nn.Linear):
+    """A linear layer and the ReLU behind it: int8 kernels do both and round once, so both are one layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x))
+
+
+class Conv2dReLU(nn.Conv2d):
+    """A convolution and the ReLU behind it, as one layer; see `LinearReLU`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x))
+
+
+RECTIFIED = (LinearReLU, Conv2dReLU)
+
+
 class MLP(nn.Module):
     """Linear layers with ReLU between them: [..., in_dim] -> [..., out_dim]. Source: SAM 2 `MLP`."""
 
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, layers: int) -> None:
         super().__init__()
         widths = [in_dim, *[hidden_dim] * (layers - 1), out_dim]
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
+        hidden = (LinearReLU(i, o) for i, o in itertools.pairwise(widths[:-1]))
+        self.layers = nn.ModuleList((*hidden, nn.Linear(widths[-2], out_dim)))
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        return self.layers[-1](x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
 
 
 class Upsample2x(nn.Module):

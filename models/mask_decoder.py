@@ -167,8 +167,10 @@ class MaskDecoder(nn.Module):
         image = F.gelu(self.upscale_norm(self.upscale1(image) + features_s8))
         image = F.gelu(self.upscale2(image) + features_s4)
         mask_tokens = tokens[:, 2 : 2 + MASK_OUTPUTS]
-        hyper = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.hypernetworks)], dim=1)
-        masks = (hyper @ image.flatten(2)).reshape(batch, MASK_OUTPUTS, *image.shape[2:])
+        # A product for each token: joined before it, the four would have to share one rounding in int8.
+        pixels = image.flatten(2)
+        masks = [mlp(mask_tokens[:, i : i + 1]) @ pixels for i, mlp in enumerate(self.hypernetworks)]
+        masks = torch.cat(masks, dim=1).reshape(batch, MASK_OUTPUTS, *image.shape[2:])
         ious = torch.sigmoid(self.iou_head(tokens[:, 1]))
         return MaskCandidates(masks, ious, mask_tokens, self.object_score_head(tokens[:, 0]))
 

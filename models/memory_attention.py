@@ -2,11 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models.bank import MemoryBank
 from models.config import ModelConfig
-from models.layers import MASKED, attend, one_hot
+from models.layers import MASKED, LinearReLU, attend, one_hot
 from models.position import AxialRotary, SinePosition, grid_xy, rotate, sine_1d
 
 Rotation = tuple[Tensor, Tensor]
@@ -28,19 +27,16 @@ class RotaryAttention(nn.Module):
     def forward(
         self,
         query: Tensor,
-        keys: list[tuple[Tensor, Tensor, Rotation | None]],
+        key: Tensor,
+        value: Tensor,
         turn: Rotation,
+        key_turn: Rotation,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """query [B, Q, dim]; keys: groups of (key, value, their rotation or None), each [B, n, key_dim], attended
-        together; turn: the queries' rotation; mask: additive, [B, 1, sum of n]. Returns [B, Q, dim]."""
-        turned = []
-        for key, _, rotation in keys:
-            projected = self.k_proj(key)
-            turned.append(projected if rotation is None else rotate(projected, *rotation))
-        key = torch.cat(turned, dim=1)
-        value = torch.cat([self.v_proj(value) for _, value, _ in keys], dim=1)
-        return self.out_proj(attend(rotate(self.q_proj(query), *turn), key, value, mask))
+        """query [B, Q, dim]; key, value [B, n, key_dim]; turn, key_turn: the rotations of queries and keys; mask:
+        additive, [B, 1, n]. Returns [B, Q, dim]."""
+        query, key = rotate(self.q_proj(query), *turn), rotate(self.k_proj(key), *key_turn)
+        return self.out_proj(attend(query, key, self.v_proj(value), mask))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -50,19 +46,20 @@ class MemoryAttentionLayer(nn.Module):
         super().__init__()
         self.self_attn = RotaryAttention(dim, dim)
         self.cross_attn = RotaryAttention(dim, memory_dim)
-        self.linear1 = nn.Linear(dim, feedforward_dim)
+        self.linear1 = LinearReLU(dim, feedforward_dim)
         self.linear2 = nn.Linear(feedforward_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
     def forward(
-        self, x: Tensor, turn: Rotation, keys: list[tuple[Tensor, Tensor, Rotation | None]], mask: Tensor
+        self, x: Tensor, turn: Rotation, key: Tensor, value: Tensor, key_turn: Rotation, mask: Tensor
     ) -> Tensor:
+        """key, value, key_turn, mask: the bank's, as `RotaryAttention` takes them."""
         normed = self.norm1(x)
-        x = x + self.self_attn(normed, [(normed, normed, turn)], turn)
-        x = x + self.cross_attn(self.norm2(x), keys, turn, mask)
-        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+        x = x + self.self_attn(normed, normed, normed, turn, turn)
+        x = x + self.cross_attn(self.norm2(x), key, value, turn, key_turn, mask)
+        return x + self.linear2(self.linear1(self.norm3(x)))
 
 
 class MemoryAttention(nn.Module):
@@ -99,18 +96,17 @@ class MemoryAttention(nn.Module):
     def forward(self, features: Tensor, has_mask: Tensor, bank: MemoryBank) -> Tensor:
         flat = features.flatten(2).transpose(1, 2)
         turn = (self.grid_cos, self.grid_sin)
-        tokens = (
-            bank.memory_tokens + self._token_position(bank),
-            bank.memory_tokens,
-            self.rotary(bank.memory_xy),
-        )
         pointers = self._pointer_tokens(bank.pointers)
-        keys = [tokens, (pointers + self._pointer_position(bank), pointers, None)]
+        value = torch.cat([bank.memory_tokens, pointers], dim=1)
+        key = torch.cat(
+            [bank.memory_tokens + self._token_position(bank), pointers + self._pointer_position(bank)], dim=1
+        )
+        key_turn = self._key_turn(bank, pointers.shape[1])
         mask = self._mask(bank)
 
         x = flat + 0.1 * self.grid_sine
         for layer in self.layers:
-            x = layer(x, turn, keys, mask)
+            x = layer(x, turn, key, value, key_turn, mask)
         remembered = self.norm(x)
 
         filled = (bank.slot_age.amax(1, keepdim=True) >= 0).to(flat.dtype)[:, :, None]
@@ -118,6 +114,12 @@ class MemoryAttention(nn.Module):
         conditioned = filled * remembered + (1 - filled) * (flat + self.no_memory)
         conditioned = prompted * flat + (1 - prompted) * conditioned
         return conditioned.transpose(1, 2).reshape(features.shape)
+
+    def _key_turn(self, bank: MemoryBank, pointers: int) -> Rotation:
+        """The rotation of all keys, each [B, T + pointers, dim]; pointers lie nowhere and are turned by nothing."""
+        cos, sin = self.rotary(bank.memory_xy)
+        still = torch.zeros_like(cos[:, :1]).expand(-1, pointers, -1)
+        return torch.cat([cos, still + 1], dim=1), torch.cat([sin, still], dim=1)
 
     def _token_position(self, bank: MemoryBank) -> Tensor:
         """Sine of each token's coordinates plus its slot's temporal embedding, by rank of recency: [B, T, D]."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.config import RepViTConfig
+from models.layers import Conv2dReLU
 
 
 class ConvNorm(nn.Sequential):
@@ -63,12 +64,12 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         # Rounded to the nearest multiple of 8, never below 8, as the published weights are.
         reduced = max(8, int(channels / 4 + 4) // 8 * 8)
-        self.fc1 = nn.Conv2d(channels, reduced, 1)
+        self.fc1 = Conv2dReLU(channels, reduced, 1)
         self.fc2 = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
-        return x * torch.sigmoid(self.fc2(F.relu(self.fc1(mean))))
+        return x * torch.sigmoid(self.fc2(self.fc1(mean)))
 
 
 class FeedForward(nn.Module):

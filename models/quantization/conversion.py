@@ -1,12 +1,14 @@
 """From the float model to its quantization-aware variant, and from that to the frozen one."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from models.layers import RECTIFIED
 from models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
 from models.quantization.recipe import FLOAT, PROGRAMS, W8A8, Recipe
 from models.tinysam2 import TinySAM2
@@ -29,10 +31,16 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
     """
     variant = copy.deepcopy(model)
     variant.image_encoder = model.image_encoder.fuse()
-    for full, (program, name) in quantizable_layers(variant).items():
-        precision = recipe.precision(program, name)
+    layers = quantizable_layers(variant)
+    precisions = {full: recipe.precision(*place) for full, place in layers.items()}
+    readers = dict(itertools.pairwise(layers))
+    for full, precision in precisions.items():
         if precision != FLOAT:
-            _replace(variant, full, lambda layer, p=precision: QuantizedLayer(layer, activations=p == W8A8))
+            # What a ReLU leaves has one reader, the layer that comes next; in int8 that one rounds it.
+            rectified = isinstance(variant.get_submodule(full), RECTIFIED)
+            rounds_output = not (rectified and precisions[readers[full]] == W8A8)
+            layer = QuantizedLayer(variant.get_submodule(full), precision == W8A8, rounds_output)
+            _replace(variant, full, lambda _, layer=layer: layer)
     return variant
 
 

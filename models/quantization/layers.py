@@ -1,4 +1,7 @@
-"""Quantization-aware convolution and linear layer, and their frozen forms of explicit quantize and dequantize."""
+"""Quantization-aware convolution and linear layer, and their frozen forms of explicit quantize and dequantize.
+
+Either takes the ReLU behind it along, where it has one: int8 kernels round once, behind that.
+"""
 
 import functools
 import math
@@ -9,6 +12,7 @@ from torch import Tensor, nn
 from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401 - registers the operators
 from torch.nn import functional as F
 
+from models.layers import RECTIFIED
 from models.quantization.scales import (
     ACTIVATION_RANGE,
     WEIGHT_RANGE,
@@ -18,6 +22,7 @@ from models.quantization.scales import (
     quantized_weight,
     snapped,
     weight_scales,
+    whole_bias,
 )
 
 Layer = nn.Conv2d | nn.Linear
@@ -43,7 +48,12 @@ class ActivationQuantizer(nn.Module):
             self._low.append(float(x.detach().amin()))
             self._high.append(float(x.detach().amax()))
             return x
-        return fake_quantized(x, snapped(self.log_scale.exp()), self.zero_point.to(x.dtype), ACTIVATION_RANGE)
+        return fake_quantized(x, self.scale, self.zero_point.to(x.dtype), ACTIVATION_RANGE)
+
+    @property
+    def scale(self) -> Tensor:
+        """As it stands, snapped."""
+        return snapped(self.log_scale.exp())
 
     def settle(self) -> None:
         """Sets scale and zero point from what was watched: the mean over calls of the lowest and highest values.
@@ -61,42 +71,49 @@ class ActivationQuantizer(nn.Module):
 
     def settled(self) -> tuple[float, int]:
         """Scale, snapped, and zero point, as numbers."""
-        return float(snapped(self.log_scale.detach().exp())), int(self.zero_point)
+        return float(self.scale.detach()), int(self.zero_point)
 
 
 class QuantizedLayer(nn.Module):
     """A convolution or linear layer whose weights, and with `activations` its input and output, are int8.
 
     Quantizing directly before and behind the layer is what runtimes recognise as an int8 layer. Weight scales
-    follow the weights; activation scales are learned. Switched off (`active`), it is the float layer.
+    follow the weights; activation scales are learned. `rounds_output`: False where the only reader of its output is
+    an int8 layer, whose input is rounded just so. Switched off (`active`), it is the float layer.
     """
 
-    def __init__(self, layer: Layer, activations: bool) -> None:
+    def __init__(self, layer: Layer, activations: bool, rounds_output: bool = True) -> None:
         super().__init__()
         self.layer = layer
         self.active = True
         self.input = ActivationQuantizer() if activations else None
-        self.output = ActivationQuantizer() if activations else None
+        self.output = ActivationQuantizer() if activations and rounds_output else None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.active:
             return self.layer(x)
         if self.input is not None and self.input.watching:
-            return self.output(self.layer(self.input(x)))
-        weight = self.layer.weight
-        scale = by_channel(weight_scales(weight), weight)
-        weight = fake_quantized(weight, scale, torch.zeros_like(scale), WEIGHT_RANGE)
+            x = self.layer(self.input(x))
+        else:
+            x = self._rounded(x)
+        return x if self.output is None else self.output(x)
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        weight, bias, scale = self.layer.weight, self.layer.bias, weight_scales(self.layer.weight)
         if self.input is not None:
             x = self.input(x)
-        x = _application(self.layer)(x, weight, self.layer.bias)
-        return x if self.output is None else self.output(x)
+            bias = None if bias is None else whole_bias(bias, self.input.scale, scale)
+        scale = by_channel(scale, weight)
+        weight = fake_quantized(weight, scale, torch.zeros_like(scale), WEIGHT_RANGE)
+        return _application(self.layer)(x, weight, bias)
 
 
 class FrozenLayer(nn.Module):
     """The inference form of a `QuantizedLayer`: int8 weights and explicit quantize and dequantize operators.
 
-    like: a layer with the same strides, padding and groups. weight: int8; weight_scale: [O]. entering, leaving:
-    scale and zero point of input and output, or None where only the weights are quantized.
+    like: a layer with the same strides, padding, groups and ReLU. weight: int8; weight_scale: [O]. bias: in whole
+    multiples of input scale times weight scale. entering, leaving: scale and zero point of input and output; None
+    where they stay as they are: both where only the weights are quantized.
     folded: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized and
     dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
     """
@@ -148,13 +165,16 @@ class FrozenLayer(nn.Module):
 def frozen(layer: QuantizedLayer) -> FrozenLayer:
     """The inference form of a layer as it stands."""
     scale = weight_scales(layer.layer.weight)
-    bias = layer.layer.bias
+    entering = None if layer.input is None else layer.input.settled()
+    bias = None if layer.layer.bias is None else layer.layer.bias.detach().clone()
+    if bias is not None and entering is not None:
+        bias = whole_bias(bias, entering[0], scale)
     return FrozenLayer(
         layer.layer,
         quantized_weight(layer.layer.weight.detach(), scale),
         scale,
-        None if bias is None else bias.detach().clone(),
-        None if layer.input is None else layer.input.settled(),
+        bias,
+        entering,
         None if layer.output is None else layer.output.settled(),
     )
 
@@ -164,11 +184,16 @@ def _numbers(scale: Tensor | None, zero_point: Tensor | None) -> tuple[float, in
 
 
 def _application(like: Layer) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """What a layer does with an input, a weight and a bias."""
-    if isinstance(like, nn.Linear):
-        return F.linear
-    how = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
-    return functools.partial(F.conv2d, **how)
+    """What a layer does with an input, a weight and a bias, its ReLU with it."""
+    apply = F.linear
+    if isinstance(like, nn.Conv2d):
+        how = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
+        apply = functools.partial(F.conv2d, **how)
+    return functools.partial(_rectified, apply) if isinstance(like, RECTIFIED) else apply
+
+
+def _rectified(apply: Callable[..., Tensor], *arguments: Tensor | None) -> Tensor:
+    return F.relu(apply(*arguments))
 
 
 def _rounded(x: Tensor, scale: float, zero_point: int) -> Tensor:

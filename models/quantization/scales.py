@@ -37,6 +37,16 @@ def quantized_weight(weight: Tensor, scale: Tensor) -> Tensor:
     return torch.clamp(torch.round(weight * (1 / by_channel(scale, weight))), *WEIGHT_RANGE).to(torch.int8)
 
 
+def whole_bias(bias: Tensor, input_scale: Tensor | float, weight_scale: Tensor) -> Tensor:
+    """A bias [O] in whole multiples of input scale times weight scale, gradients passed straight through.
+
+    Int8 kernels hold it as such an int32: rounded here already, every runtime adds the same.
+    """
+    # Both scales are fp16 numbers, so that float32 holds their product exactly.
+    step = (input_scale * weight_scale).detach()
+    return bias + (torch.round(bias.detach() / step) * step - bias.detach())
+
+
 def activation_scale(low: float, high: float) -> tuple[float, int]:
     """Scale, snapped, and zero point that cover low .. high and hold 0 exactly."""
     low, high = min(low, 0.0), max(high, 0.0)

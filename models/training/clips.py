@@ -116,7 +116,8 @@ class ClipSampler(Dataset):
             # Video moves by itself: half of what is reframed keeps its own motion alone, and the rest stays as it is.
             step = STILL if real and (not warp or rng.random() < 0.5) else step
             warps = synthesis.random_warps(rng, frames, start, step, aspect, flip=warp)
-            picture, mask = synthesis.warped(scene.picture, scene.mask, warps, side)
+            bend = None if real else self._bend(scene.mask, frames, rng)
+            picture, mask = synthesis.warped(scene.picture, scene.mask, warps, side, bend)
         if rng.random() < augment.distractor:
             picture = self._with_cutout(picture, rng, mask)[0]
         if rng.random() < augment.occluder:
@@ -163,24 +164,35 @@ class ClipSampler(Dataset):
         ground = _pictures(self.footage.picture(other, first)[0][None])
         back_warps = synthesis.random_warps(rng, frames, synthesis.VIEW, synthesis.MOVING, self.footage.aspect(other))
         back = synthesis.warped(ground, torch.zeros_like(ground[:, :1]), back_warps, side)[0]
-        if not scene.mask.any():
-            return back, torch.zeros(frames, 1, side, side)
-        warps = synthesis.placed(scene.mask, rng, frames, synthesis.MOVING, aspect)
-        front, alpha = synthesis.warped(scene.picture, scene.mask, warps, side)
+        front, alpha = self._moving_cutout(scene.picture, scene.mask, frames, aspect, rng)
         return synthesis.over(front, alpha, back), alpha
 
     def _with_cutout(self, picture: Tensor, rng: np.random.Generator, behind: Tensor | None) -> tuple[Tensor, Tensor]:
         """Another object moving through the picture, behind what a mask marks or in front of all of it."""
         video, (object_id, first) = self._pick(rng)
         shown, ids = self.footage.picture(video, first)
-        mask = torch.from_numpy(ids == object_id)[None, None]
-        frames, side = picture.shape[0], self.config.image_size
-        if not mask.any():
-            return picture, torch.zeros(frames, 1, side, side)
-        warps = synthesis.placed(mask.float(), rng, frames, synthesis.MOVING, self.footage.aspect(video))
-        front, alpha = synthesis.warped(_pictures(shown[None]), mask.float(), warps, side)
+        mask = torch.from_numpy(ids == object_id)[None, None].float()
+        aspect = self.footage.aspect(video)
+        front, alpha = self._moving_cutout(_pictures(shown[None]), mask, picture.shape[0], aspect, rng)
         alpha = alpha if behind is None else alpha * (1 - behind)
         return synthesis.over(front, alpha, picture), alpha
+
+    def _moving_cutout(
+        self, picture: Tensor, mask: Tensor, frames: int, aspect: float, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What a mask cuts out of a picture, or a random shape of it, set in motion: pictures and how they cover."""
+        side = self.config.image_size
+        if rng.random() < self.settings.augmentation.blob:
+            mask = synthesis.random_blob(rng, mask.shape[-1])
+        if not mask.any():
+            return torch.zeros(frames, 3, side, side), torch.zeros(frames, 1, side, side)
+        warps = synthesis.placed(mask, rng, frames, synthesis.MOVING, aspect)
+        return synthesis.warped(picture, mask, warps, side, self._bend(mask, frames, rng))
+
+    def _bend(self, mask: Tensor, frames: int, rng: np.random.Generator) -> synthesis.Bend | None:
+        if not mask.any() or rng.random() >= self.settings.augmentation.bend:
+            return None
+        return synthesis.random_bend(rng, frames, *synthesis.bounds(mask))
 
 
 def _first_frames(video: AnnotatedVideo) -> dict[int, int]:

@@ -32,7 +32,11 @@ CURRICULUM = (Stage(0.3, 3, 0.4), Stage(0.5, 4, 0.6), Stage(0.2, 6, 0.8))
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shares of the clips that are altered in each way; see `models.training.synthesis` for how far."""
+    """Shares of the clips that are altered in each way; see `models.training.synthesis` for how far.
+
+    bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
+    picture in the place of an object.
+    """
 
     warp: float = 0.9
     colour: float = 0.9
@@ -40,9 +44,11 @@ class Augmentation:
     occluder: float = 0.35
     distractor: float = 0.25
     grey: float = 0.05
+    bend: float = 0.6
+    blob: float = 0.3
 
     def __post_init__(self) -> None:
-        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey")
+        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob")
 
 
 @dataclass(frozen=True)

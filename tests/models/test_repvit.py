@@ -15,6 +15,7 @@ from models.config import DENSE_BANK, PRESETS, REPVIT_VARIANTS, ModelConfig
 from models.errors import InputError
 from models.image_encoder import ImageEncoder
 from models.importing import import_weights
+from models.layers import Conv2dReLU
 
 ARCHITECTURES = {
     "m0_9": ((48, 96, 192, 384), (2, 2, 14, 2), False),
@@ -228,7 +229,7 @@ def test_a_fused_trunk_is_plain_convolutions(variant):
     # Stem 2; a block 1 + 2; a downsample its block, 2 and the feed-forward's 2; a squeeze-excite 2.
     expected = 2 + 3 * sum(depths) + 7 * 3 + 2 * squeezes
     assert sum(isinstance(layer, nn.Conv2d) for layer in layers) == expected
-    assert {type(layer) for layer in layers} == {nn.Conv2d, nn.Identity}
+    assert {type(layer) for layer in layers} == {nn.Conv2d, Conv2dReLU, nn.Identity}
 
 
 def test_fusing_leaves_the_trunk_itself_as_it_was():

@@ -243,3 +243,19 @@ def test_colours_change_the_picture_and_not_the_mask(plain_and_altered, altered)
     plain, changed = plain_and_altered(0, **altered)
     assert torch.equal(plain.targets, changed.targets)
     assert not torch.equal(plain.images, changed.images)
+
+
+def test_a_random_shape_takes_the_place_of_an_object_that_is_cut_out(sampler, moving_video):
+    def pasted(blob: float) -> list[torch.Tensor]:
+        """What the masks of a clip whose picture is all object cut out of it."""
+        augmentation = Augmentation(0.0, 0.0, paste=1.0, occluder=0.0, distractor=0.0, bend=0.0, blob=blob)
+        video = moving_video(radius=2.0)
+        parts = sampler(video, real=0.0, clips=6, augmentation=augmentation, prompts=MASKS)[0]
+        return [part.targets[:, 0] for part in parts]
+
+    def is_convex(mask: torch.Tensor) -> bool:
+        """Whether every row of a mask is marked without a gap, as the rows of a turned square are."""
+        return all((row[1:] != row[:-1]).sum() <= 2 for row in mask[0] > 0.5)
+
+    assert all(is_convex(mask) for masks in pasted(0.0) for mask in masks)
+    assert not all(is_convex(mask) for masks in pasted(1.0) for mask in masks)

@@ -7,7 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.training import synthesis
-from models.training.synthesis import MOVING, STEADY, VIEW, Motion, coloured, greyed, over, placed, random_warps, warped
+from models.training.synthesis import (
+    MOVING,
+    STEADY,
+    VIEW,
+    Motion,
+    bounds,
+    coloured,
+    greyed,
+    over,
+    placed,
+    random_bend,
+    random_blob,
+    random_warps,
+    warped,
+)
 
 SIDE = 48
 STILL = Motion(0.0, 0.0, 0.0, 0.0)
@@ -158,3 +172,45 @@ def test_what_covers_by_a_share_shows_by_that_share(alpha, wanted):
 def test_the_same_generator_gives_the_same_warps(seed):
     one, other = (synthesis.random_warps(np.random.default_rng(seed), 4, VIEW, MOVING, 1.3) for _ in range(2))
     assert torch.equal(one, other)
+
+
+def bent(mask: torch.Tensor, seed: int, frames: int = 4) -> torch.Tensor:
+    """A mask that stays where it is and only bends, frame by frame."""
+    rng = np.random.default_rng(seed)
+    still = random_warps(rng, frames, STILL, STILL, aspect=1.0, flip=False)
+    picture = 255 * mask.expand(-1, 3, -1, -1)
+    shown, shape = warped(picture, mask, still, SIDE, random_bend(rng, frames, *bounds(mask)))
+    torch.testing.assert_close(shown[:, :1], 255 * shape, atol=0.01, rtol=0)
+    return shape
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(SEEDS, boxes)
+def test_what_bends_changes_its_shape_and_stays_about_where_and_as_large_as_it_was(seed, mask):
+    shapes = bent(mask, seed)
+    assert not torch.allclose(shapes[0], shapes[1], atol=0.02)
+    for shape in shapes:
+        middle, extent = bounds((shape[None] > 0.5).float())
+        former, size = bounds(mask)
+        assert np.abs(middle - former).max() < size
+        assert 0.5 * size < extent < 2 * size
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(SEEDS)
+def test_a_blob_is_one_shape_that_leaves_some_of_the_picture(seed):
+    blob = random_blob(np.random.default_rng(seed), SIDE)
+    assert blob.shape == (1, 1, SIDE, SIDE)
+    assert set(blob.unique().tolist()) == {0.0, 1.0}
+    assert 0.002 < float(blob.mean()) < 0.9
+
+
+def test_blobs_differ():
+    first, second = (random_blob(np.random.default_rng(seed), SIDE) for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_the_middle_and_the_size_of_a_mask_are_in_shares_of_the_picture():
+    middle, extent = bounds(a_box(top=0, left=24, height=12, width=24))
+    assert middle.tolist() == [0.5, -0.75]
+    assert extent == 0.5
