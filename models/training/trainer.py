@@ -1,7 +1,7 @@
 """The training loop: unroll, weigh, step, average, log, keep; it goes on where it was stopped."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from models.checkpoint import save_checkpoint
+from models.errors import InputError
 from models.prompt_encoder import FramePrompt
 from models.tinysam2 import TinySAM2
 from models.training.clips import Clip, ClipSampler
@@ -67,10 +68,7 @@ def train(
         # Refused now rather than at the first validation.
         video_clip(video, model.config)
     run.resume()
-    remaining = Subset(sampler, range(run.step, settings.steps))
-    # Batches come whole out of the sampler; the loader only fetches them ahead.
-    loader = DataLoader(remaining, batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
-    for parts in loader:
+    for parts in _batches(sampler, range(run.step, settings.steps), workers):
         run.take_step(parts)
         last = run.step == settings.steps
         if run.step % settings.validate_every == 0 or last:
@@ -79,6 +77,22 @@ def train(
             run.keep()
         progress(TrainedStep(run.step, run.rows[-1] if run.rows else {}))
     return folder.file(WEIGHTS)
+
+
+def _batches(sampler: ClipSampler, steps: range, workers: int) -> Iterator[list[Clip]]:
+    # Batches come whole out of the sampler; the loader only fetches them ahead.
+    remaining = Subset(sampler, steps)
+    loader = DataLoader(remaining, batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
+    done = 0
+    try:
+        for parts in loader:
+            yield parts
+            done += 1
+    except InputError:
+        if workers:
+            # A worker's error carries its traceback in the sentence; the same clips made here raise the sentence alone.
+            sampler[steps[done]]
+        raise
 
 
 class _Run:

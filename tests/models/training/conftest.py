@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.training.settings import Augmentation, PromptMix, Stage, TrainingSettings
 
-PLAIN = Augmentation(warp=0.0, colour=0.0, paste=0.0, occluder=0.0, distractor=0.0, grey=0.0)
+PLAIN = Augmentation(warp=0.0, colour=0.0, paste=0.0, occluder=0.0, distractor=0.0, grey=0.0, bend=0.0, blob=0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ import csv
 import math
 import os
 import pickle
+import re
 import signal
 import socket
 import subprocess
@@ -161,6 +162,31 @@ def test_workers_that_prepare_clips_change_nothing(run, short_run):
     settings = short_run(3, clips=2, real=0.5, augmentation=EVERYTHING)
     alone, helped = run("alone", settings), run("helped", settings, workers=1)
     assert same(weights(alone), weights(helped))
+
+
+class DamagedVideo:
+    """A video of which only the first frame can be read."""
+
+    def __init__(self, whole) -> None:
+        self.whole, self.name, self.objects, self.ids = whole, whole.name, whole.objects, whole.ids
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def frame(self, index: int) -> np.ndarray:
+        if index:
+            raise InputError(f"{self.name}/{index:05}.jpg is damaged; replace it by a whole picture")
+        return self.whole.frame(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_cannot_be_read_is_named_in_one_sentence(
+    short_run, moving_video, small_config, tmp_path, workers
+):
+    model, damaged, folder = seeded_model(small_config), DamagedVideo(moving_video(0)), RunFolder(tmp_path / "run")
+    with pytest.raises(InputError) as refusal:
+        train(model, (damaged,), short_run(1), folder, workers=workers)
+    assert re.fullmatch(r"disc0/0000\d\.jpg is damaged; replace it by a whole picture", str(refusal.value))
 
 
 def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, small_config):
