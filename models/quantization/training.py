@@ -18,7 +18,7 @@ from models.training.distillation import Teacher
 from models.training.footage import CANVAS, AnnotatedVideo, Footage
 from models.training.parallel import Processes
 from models.training.run_folder import RunFolder
-from models.training.settings import TrainingSettings
+from models.training.settings import UNALTERED, TrainingSettings
 from models.training.trainer import TrainedStep, train
 
 
@@ -35,9 +35,8 @@ def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedVideo, ...], settin
 
     Raises InputError where the videos cannot be used.
     """
-    plain = replace(settings.augmentation, warp=0.0, colour=0.0, paste=0.0, occluder=0.0, distractor=0.0, grey=0.0)
     stages = tuple(replace(stage, real=1.0) for stage in settings.curriculum)
-    calm = replace(settings, augmentation=plain, curriculum=stages)
+    calm = replace(settings, augmentation=UNALTERED, curriculum=stages)
     return ClipSampler(Footage(videos, round(CANVAS * config.image_size)), calm, config)
 
 

@@ -16,6 +16,7 @@ from models.training import synthesis
 from models.training.footage import AnnotatedVideo, Footage
 from models.training.prompts import simulated_prompt
 from models.training.settings import Stage, TrainingSettings
+from models.training.slips import random_slips
 
 TARGET_SCALE = 2
 """Side of the masks that losses look at over the side of the mask logits: boundaries lie between their cells."""
@@ -30,11 +31,13 @@ STILL = synthesis.Motion(0.0, 0.0, 0.0, 0.0)
 
 class Clip(NamedTuple):
     """One clip, or a batch of B with a leading dimension: images uint8 [T, 3, S, S], targets float32 [T, 1, h, h]
-    in 0..1 with h twice the side of the mask logits, and the first frame's prompt."""
+    in 0..1 with h twice the side of the mask logits, the first frame's prompt, and what the memories get wrong
+    [T, 1, h/2, h/2] (see `models.training.slips`)."""
 
     images: Tensor
     targets: Tensor
     prompt: FramePrompt
+    slips: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class ClipSampler(Dataset):
             torch.stack([clip.images for clip in clips]),
             torch.stack([clip.targets for clip in clips]),
             FramePrompt(*(torch.stack(tensors) for tensors in zip(*(clip.prompt for clip in clips), strict=True))),
+            torch.stack([clip.slips for clip in clips]),
         )
 
     def clip(self, stage: Stage, rng: np.random.Generator) -> Clip:
@@ -98,7 +102,9 @@ class ClipSampler(Dataset):
         side = TARGET_SCALE * self.config.mask_size
         targets = F.adaptive_avg_pool2d(mask, side)
         prompt = simulated_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
-        return Clip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt)
+        slips = F.avg_pool2d(targets, TARGET_SCALE)
+        slips = random_slips(slips, rng) if rng.random() < self.settings.augmentation.slip else torch.zeros_like(slips)
+        return Clip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)
 
     def _draw(self, stage: Stage, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         augment = self.settings.augmentation

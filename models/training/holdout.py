@@ -58,4 +58,5 @@ def video_clip(video: AnnotatedVideo, config: ModelConfig) -> tuple[Clip, list[i
     prompt = no_prompt(config, 1)
     share = F.avg_pool2d(targets[:, 0], TARGET_SCALE)
     prompt = FramePrompt(prompt.point_coords, prompt.point_labels, share, torch.ones(1, 1))
-    return Clip(torch.stack(images)[None], targets, prompt), annotated
+    slips = torch.zeros(1, len(images), *share.shape[1:])
+    return Clip(torch.stack(images)[None], targets, prompt, slips), annotated

@@ -12,7 +12,7 @@ from models.prompt_encoder import FramePrompt
 from models.training.clips import TARGET_SCALE
 from models.training.settings import LossWeights
 
-FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+FOCAL_GAMMA = 2.0
 
 
 @dataclass
@@ -57,7 +57,7 @@ def frame_terms(
     masks, ious, _, score = candidates
     logits = F.interpolate(masks, scale_factor=float(TARGET_SCALE), mode="bilinear", align_corners=False)
     target = target.expand_as(logits)
-    focal, dice = _focal(logits, target), _dice(logits, target)
+    focal, dice = _focal(logits, target, weights.focal_alpha), _dice(logits, target)
     error = (ious - _iou(logits, target)).abs()
 
     cost = weights.focal * focal.detach() + weights.dice * dice.detach()
@@ -92,12 +92,12 @@ def mean_terms(frames: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([frame[name] for frame in frames]).mean() for name in frames[0]}
 
 
-def _focal(logits: Tensor, target: Tensor) -> Tensor:
+def _focal(logits: Tensor, target: Tensor, alpha: float) -> Tensor:
     probability = torch.sigmoid(logits)
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     agreement = probability * target + (1 - probability) * (1 - target)
-    alpha = FOCAL_ALPHA * target + (1 - FOCAL_ALPHA) * (1 - target)
-    return (alpha * (1 - agreement) ** FOCAL_GAMMA * entropy).mean((2, 3))
+    share = alpha * target + (1 - alpha) * (1 - target)
+    return (share * (1 - agreement) ** FOCAL_GAMMA * entropy).mean((2, 3))
 
 
 def _dice(logits: Tensor, target: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Augmentation:
     """Shares of the clips that are altered in each way; see `models.training.synthesis` for how far.
 
     bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
-    picture in the place of an object.
+    picture in the place of an object. slip: whose memory is made wrong in a place; see `models.training.slips`.
     """
 
     warp: float = 0.9
@@ -46,9 +46,14 @@ class Augmentation:
     grey: float = 0.05
     bend: float = 0.6
     blob: float = 0.3
+    slip: float = 0.35
 
     def __post_init__(self) -> None:
-        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob")
+        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob", "slip")
+
+
+UNALTERED = Augmentation(**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0))
+"""Clips as they are."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,13 @@ class LossWeights:
 
     all_masks: how much the mean over an ambiguous prompt's three masks counts beside the best of them. SAM 2
     trains the best alone; with little data, that leaves two thirds of the masks untrained on each frame.
+    focal_alpha: share of the object's pixels in the focal loss, the ground's have the rest. SAM 2 has 0.25; here a
+    part that is left out is soon forgotten, while dice already holds back what is too much.
     features, memories, logits: of distillation, where there is a teacher.
     """
 
     focal: float = 20.0
+    focal_alpha: float = 0.6
     dice: float = 1.0
     iou: float = 1.0
     object_score: float = 1.0
@@ -84,7 +92,7 @@ class LossWeights:
     def __post_init__(self) -> None:
         for name in ("focal", "dice", "iou", "object_score", "features", "memories", "logits"):
             require_field(0.0 <= getattr(self, name) < math.inf, self, name, "at least 0, and finite")
-        _check_shares(self, "all_masks")
+        _check_shares(self, "all_masks", "focal_alpha")
 
 
 @dataclass(frozen=True)

@@ -219,4 +219,4 @@ class _Run:
 
 def _to(clips: Clip, device: torch.device) -> Clip:
     prompt = FramePrompt(*(tensor.to(device) for tensor in clips.prompt))
-    return Clip(clips.images.to(device), clips.targets.to(device), prompt)
+    return Clip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))

@@ -14,6 +14,7 @@ from models.prompt_encoder import FramePrompt
 from models.tinysam2 import TinySAM2
 from models.training.clips import Clip
 from models.training.prompts import no_prompt
+from models.training.slips import with_slips
 
 
 class UnrolledFrame(NamedTuple):
@@ -50,8 +51,9 @@ def unroll(model: TinySAM2, clips: Clip, mixed_precision: bool = False) -> Itera
         memory = None
         if t + 1 < frames:
             encoder = model.memory_encoder
-            memory = encoder.encode(features, decoded.mask_logits, decoded.object_score, is_prompted)
-            bank = encoder.bank_update(memory, decoded, is_prompted, bank)
+            kept = decoded._replace(mask_logits=with_slips(decoded.mask_logits, clips.slips[:, t]))
+            memory = encoder.encode(features, kept.mask_logits, kept.object_score, is_prompted)
+            bank = encoder.bank_update(memory, kept, is_prompted, bank)
         yield UnrolledFrame(features, candidates, decoded.mask_logits, prompt, memory)
 
 

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.training.settings import Augmentation, PromptMix, Stage, TrainingSettings
-
-PLAIN = Augmentation(warp=0.0, colour=0.0, paste=0.0, occluder=0.0, distractor=0.0, grey=0.0, bend=0.0, blob=0.0)
+from models.training.settings import UNALTERED, PromptMix, Stage, TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +59,7 @@ def _texture(rng: np.random.Generator, size: tuple[int, int], colour: tuple[int,
 def a_short_run(steps: int = 4, frames: int = 3, clips: int = 4, real: float = 1.0, **more) -> TrainingSettings:
     """Settings of a run without augmentation, of batches of `clips` clips, all of one kind."""
     chosen = {
-        "augmentation": PLAIN,
+        "augmentation": UNALTERED,
         "curriculum": (Stage(1.0, frames, real),),
         "batch_frames": clips * frames,
         "warmup": 0,

@@ -53,7 +53,8 @@ def test_a_student_that_is_its_teacher_has_its_features_and_memories(student, cl
     teacher = Teacher(copy.deepcopy(student), student.config.hidden_dim)
     with torch.no_grad():
         terms = teacher.terms(clips, list(unroll(student, clips)))
-    assert terms["features"] == terms["memories"] == 0
+    assert terms["features"] == pytest.approx(0, abs=1e-9)
+    assert terms["memories"] == pytest.approx(0, abs=1e-9)
 
 
 def test_no_masks_are_nearer_to_the_teachers_than_its_own(student, clips):

@@ -36,7 +36,8 @@ def covering(share: float) -> torch.Tensor:
 
 def focal(logit: float, share: float) -> float:
     p = 1 / (1 + math.exp(-logit))
-    return -share * 0.25 * (1 - p) ** 2 * math.log(p) - (1 - share) * 0.75 * p**2 * math.log(1 - p)
+    alpha = LossWeights().focal_alpha
+    return -share * alpha * (1 - p) ** 2 * math.log(p) - (1 - share) * (1 - alpha) * p**2 * math.log(1 - p)
 
 
 def dice(logit: float, share: float) -> float:
@@ -81,7 +82,7 @@ def test_all_three_predicted_ious_of_an_ambiguous_prompt_are_judged():
 
 def test_which_mask_is_best_depends_on_focal_and_dice_as_they_are_weighted():
     # A timid mask has the better focal loss, a bold one the better dice.
-    timid, bold, share = -2.0, 0.2, 0.125
+    timid, bold, share = -1.0, 0.2, 0.125
     assert focal(timid, share) < focal(bold, share)
     assert dice(timid, share) > dice(bold, share)
     found = candidates(0, timid, bold, -6)

@@ -47,7 +47,8 @@ def clips(videos, prompts, small_config) -> Clip:
             said.point_coords[number, place] = torch.tensor([x, y])
             said.point_labels[number, place] = label
     images = torch.from_numpy(np.stack([video.frames for video in videos])).permute(0, 1, 4, 2, 3)
-    return Clip(images, torch.zeros(3, FRAMES, 1, 32, 32), said)
+    side = small_config.mask_size
+    return Clip(images, torch.zeros(3, FRAMES, 1, 32, 32), said, torch.zeros(3, FRAMES, 1, side, side))
 
 
 class RecordingBackend(TorchBackend):
