@@ -4,11 +4,11 @@
 
 Every quantized layer is asked what it is asked on the third frame of the embedded clip. The layers of a program are
 converted side by side, none feeding another, so that no difference of one reaches the next. Differences are counted
-in steps of the output's scale. With `--integer-bias` torch's biases are rounded as the kernels round them, to int32
-multiples of input scale times weight scale: what is left then is not the bias.
+in steps of the output's scale.
 """
 
 import copy
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -74,7 +74,10 @@ def recorded_layers(model: TinySAM2) -> dict[str, list[tuple[FrozenLayer, Tensor
         def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, seen=seen) -> None:
             seen.setdefault(layer, (inputs[0].clone().contiguous(), output.clone()))
 
-        layers = [m for m in program.modules() if isinstance(m, FrozenLayer) and m.entering and m.leaving]
+        layers = [m for m in program.modules() if isinstance(m, FrozenLayer) and m.entering]
+        for layer, reader in itertools.pairwise(layers):
+            # What follows in the program's order rounds what comes out of a ReLU; alone, a layer does that itself.
+            layer.leaving = layer.leaving or reader.entering
         hooks = [layer.register_forward_hook(keep) for layer in layers]
         with torch.no_grad():
             program(**{tensor: torch.from_numpy(value) for tensor, value in calls[name].inputs.items()})
@@ -82,15 +85,6 @@ def recorded_layers(model: TinySAM2) -> dict[str, list[tuple[FrozenLayer, Tensor
             hook.remove()
         recorded[name] = [(layer, *tensors) for layer, tensors in seen.items()]
     return recorded
-
-
-def with_integer_bias(layer: FrozenLayer) -> FrozenLayer:
-    """A copy whose bias is a whole number of input scale times weight scale."""
-    variant = copy.deepcopy(layer)
-    if variant.bias is not None:
-        step = layer.entering[0] * layer.weight_scale.double()
-        variant.bias = (torch.round(layer.bias.double() / step) * step).float()
-    return variant
 
 
 def _in_executorch(path: Path, program: str, inputs: Sequence[Tensor]) -> list[np.ndarray]:
@@ -106,17 +100,8 @@ def _in_litert(path: Path, program: str, inputs: Sequence[Tensor]) -> list[np.nd
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner(program)
-    taken, given = runner.get_input_details(), runner.get_output_details()
-    # The file's inputs and outputs are int8 here, as only int8 layers meet them.
-    entering = {}
-    for name, x in zip((f"x{i}" for i in range(len(inputs))), inputs, strict=True):
-        scale, zero_point = taken[name]["quantization"]
-        entering[name] = np.clip(np.rint(x.numpy() * (1 / np.float32(scale))) + zero_point, -128, 127).astype(np.int8)
-    outputs, leaving = runner(**entering), []
-    for name in (f"output_{i}" for i in range(len(inputs))):
-        scale, zero_point = given[name]["quantization"]
-        leaving.append((outputs[name].astype(np.float32) - zero_point) * np.float32(scale))
-    return leaving
+    outputs = runner(**{f"x{i}": x.numpy() for i, x in enumerate(inputs)})
+    return [outputs[f"output_{i}"] for i in range(len(inputs))]
 
 
 RUNS: dict[str, Callable[[Path, str, Sequence[Tensor]], list[np.ndarray]]] = {
@@ -125,7 +110,7 @@ RUNS: dict[str, Callable[[Path, str, Sequence[Tensor]], list[np.ndarray]]] = {
 }
 
 
-def differences(model: TinySAM2, target: str, integer_bias: bool, folder: Path) -> list[Difference]:
+def differences(model: TinySAM2, target: str, folder: Path) -> list[Difference]:
     """Converts the layers of every program to a target, runs them there and compares them with torch."""
     entry, found = TARGETS[target], []
     for name, recorded in recorded_layers(model).items():
@@ -141,9 +126,6 @@ def differences(model: TinySAM2, target: str, integer_bias: bool, folder: Path) 
         of_program.mkdir()
         files = entry.load_converter().convert([ExportedModel(program, example, graph)], INT8, of_program)
         given = RUNS[target](of_program / files[name], name, inputs)
-        if integer_bias:
-            with torch.no_grad():
-                outputs = [with_integer_bias(layer)(x) for layer, x in zip(layers, inputs, strict=True)]
         steps = [
             np.abs(np.rint((ours - theirs.numpy()) / layer.leaving[0]))
             for layer, ours, theirs in zip(layers, given, outputs, strict=True)
@@ -167,9 +149,8 @@ def differences(model: TinySAM2, target: str, integer_bias: bool, folder: Path) 
 @click.option(
     "--target", "targets", multiple=True, type=click.Choice(list(RUNS)), help="One of several.  [default: all]"
 )
-@click.option("--integer-bias", is_flag=True, help="Round torch's biases as the kernels do.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(config: str, checkpoint: str | None, targets: tuple[str, ...], integer_bias: bool, as_json: bool) -> None:
+def main(config: str, checkpoint: str | None, targets: tuple[str, ...], as_json: bool) -> None:
     """Compare every int8 layer alone with torch, in each runtime.
 
     \b
@@ -182,7 +163,7 @@ def main(config: str, checkpoint: str | None, targets: tuple[str, ...], integer_
         for target in targets or RUNS:
             steps.begin(f"converting the layers to {TARGETS[target].title} and running them")
             with silenced():
-                found += differences(model, target, integer_bias, Path(folder))
+                found += differences(model, target, Path(folder))
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in found], indent=2))
         return

@@ -9,8 +9,9 @@ from models.artifacts import ArtifactCard
 from models.checkpoint import LoadedModel
 from models.console import silenced
 from models.errors import InputError
-from models.quantization.conversion import unfolded
-from models.targets import INT8, TARGETS
+from models.quantization.conversion import quantizable_layers, unfolded
+from models.quantization.recipe import W8
+from models.targets import INT8, TARGETS, Target
 
 
 def convert_model(
@@ -22,10 +23,12 @@ def convert_model(
     """Converts a model into one folder, to each target at its precision, and returns the artifacts' cards.
 
     Each artifact is written whole or not at all, a target's card last. progress is told each step as it begins.
-    Raises InputError where the precision is int8 and the model is not quantized, or the other way round.
+    Raises InputError where the precision is int8 and the model is not quantized, or the other way round, and where a
+    target does not take what the recipe asks for.
     """
-    for precision in precisions.values():
+    for name, precision in precisions.items():
         check_precision_of(loaded, precision)
+        check_recipe_of(loaded, TARGETS[name])
     folder.mkdir(parents=True, exist_ok=True)
     with silenced():
         exported, cards = {}, []
@@ -62,4 +65,16 @@ def check_precision_of(loaded: LoadedModel, precision: str) -> None:
         raise InputError(
             f"{loaded.source} holds {held} weights, which cannot be converted to {precision}; "
             f"name {'int8 weights, as `tinysam2 quantize` writes them' if precision == INT8 else 'float weights'}"
+        )
+
+
+def check_recipe_of(loaded: LoadedModel, target: Target) -> None:
+    """Raises InputError where a quantized model has layers of a kind that a target does not take."""
+    if loaded.recipe is None or target.int8_weights_alone:
+        return
+    layers = quantizable_layers(loaded.model)
+    if alone := [name for name, place in layers.items() if loaded.recipe.precision(*place) == W8]:
+        raise InputError(
+            f"{loaded.source} has int8 weights with float activations (w8: {alone[0]}), which {target.title} does not "
+            "take; quantize with a recipe of w8a8 and float, or convert to coreml"
         )

@@ -5,6 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+from executorch.backends.xnnpack.partition.config.generic_node_configs import (
+    DeQuantizedPerTensorConfig,
+    GenericNodePartitionerConfig,
+    QuantizedPerTensorConfig,
+)
+from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType, XNNPartitionerConfig
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from executorch.exir.passes.constant_prop_pass import constant_prop_pass
@@ -17,6 +24,21 @@ FILE = "tinysam2.pte"
 
 _DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
 """Not folded: int8 weights would be stored as the floats that they stand for."""
+
+
+def _float_but_for_layers(config: type[XNNPartitionerConfig]) -> type[XNNPartitionerConfig]:
+    """XNNPACK computes in int8 what stands between a dequantize and a quantize: convolutions and linear layers alone.
+
+    Left to itself it also takes means and additions, which the recipe leaves in float, and hands their inputs to
+    float neighbours as int8: such a file converts and does not load.
+    """
+    roundings = (QuantizedPerTensorConfig, DeQuantizedPerTensorConfig)
+    if not issubclass(config, GenericNodePartitionerConfig) or config in roundings:
+        return config
+    return type(config.__name__, (config,), {"supported_precision_types": lambda self: [ConfigPrecisionType.FP32]})
+
+
+_CONFIGS = [_float_but_for_layers(config) for config in ALL_PARTITIONER_CONFIGS]
 
 
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
@@ -32,7 +54,8 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         )
         for exported in programs
     }
-    lowered = to_edge_transform_and_lower(graphs, partitioner={name: [XnnpackPartitioner()] for name in graphs})
+    partitioners = {name: [XnnpackPartitioner(configs=_CONFIGS)] for name in graphs}
+    lowered = to_edge_transform_and_lower(graphs, partitioner=partitioners)
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:
         lowered.to_executorch().write_to_file(file)
     return dict.fromkeys(graphs, FILE)

@@ -12,6 +12,7 @@ from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_qu
 from litert_torch.quantize.quant_config import QuantConfig
 
 from converters.export import ExportedModel
+from converters.tflite_floats import with_floats
 from models.files import atomic_path
 
 FILE = "tinysam2.tflite"
@@ -26,8 +27,8 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
     """Writes one multi-signature file into `folder`; returns program -> file name.
 
     precision: fp32; fp16, which stores weights as fp16 and computes in fp32; or int8, where the programs must come
-    unfolded (see `models.quantization.layers.FrozenLayer`). A signature's outputs are
-    `output_0`, `output_1`, ... in the order of the contract.
+    unfolded (see `models.quantization.layers.FrozenLayer`). Inputs and outputs are float32 in each; a signature's
+    outputs are `output_0`, `output_1`, ... in the order of the contract.
     """
     signatures = functools.reduce(
         lambda converter, exported: converter.signature(
@@ -41,6 +42,8 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         model.export(str(temporary))
         if precision == "fp16":
             _cast_weights(temporary)
+        if precision == "int8":
+            temporary.write_bytes(with_floats(temporary.read_bytes()))
     return {exported.name: FILE for exported in programs}
 
 

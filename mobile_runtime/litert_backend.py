@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -51,11 +50,8 @@ class LiteRTBackend(Backend):
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         spec = self.contract[program]
-        runner = self.runners[program]
-        entering, leaving = runner.get_input_details(), runner.get_output_details()
-        outputs = runner(**{name: _entering(value, entering[name]) for name, value in inputs.items()})
-        found = (_leaving(outputs[name], leaving[name]) for name in _output_names(spec))
-        return dict(zip(spec.output_names, found, strict=True))
+        outputs = self.runners[program](**inputs)
+        return dict(zip(spec.output_names, (outputs[name] for name in _output_names(spec)), strict=True))
 
     def memory(self) -> ModelMemory:
         return account(
@@ -81,22 +77,6 @@ def _load(path: Path) -> Interpreter:
 def _output_names(spec) -> list[str]:
     """The converter's names of a program's outputs, in order."""
     return [f"output_{i}" for i in range(len(spec.outputs))]
-
-
-def _entering(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    """A tensor as the artifact takes it: where only an int8 layer reads an input, the input itself is int8."""
-    if details["dtype"] != np.int8:
-        return value
-    scale, zero_point = details["quantization"]
-    return np.clip(np.rint(value * (1 / np.float32(scale))) + zero_point, -128, 127).astype(np.int8)
-
-
-def _leaving(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    """A tensor as the artifact gives it, in float32."""
-    if details["dtype"] != np.int8:
-        return value
-    scale, zero_point = details["quantization"]
-    return (value.astype(np.float32) - zero_point) * np.float32(scale)
 
 
 def load(folder: Path, card: ArtifactCard) -> Backend:

@@ -68,8 +68,10 @@ def load_model(
     state, metadata = _read(Path(checkpoint))
     recipe = _recipe(Path(checkpoint), metadata)
     if quantized is not None and quantized != (recipe is not None):
-        wanted = "int8 weights, as `tinysam2 quantize` writes them" if quantized else "the float weights"
-        raise InputError(f"checkpoint {checkpoint} holds {'int8' if recipe else 'float'} weights; name {wanted}")
+        held, wanted = ("int8", "name the float weights")
+        if quantized:
+            held, wanted = "float", f"quantize them first: tinysam2 quantize --checkpoint {checkpoint} --data DIR ..."
+        raise InputError(f"checkpoint {checkpoint} holds {held} weights; {wanted}")
     model = seeded_model(config)
     if recipe:
         model = freeze(quantization_aware(model, recipe))

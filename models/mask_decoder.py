@@ -26,6 +26,10 @@ STABILITY_THRESHOLD = 0.98
 MASK_PROMPT_LOGIT = 10.0
 """Logit of a mask prompt's inside when it is the frame's answer. Source: SAM 2 `_use_mask_as_output`."""
 
+MASK_PROMPT_MARGIN = 0.01
+"""Taken off a mask prompt's logits: where the enlarged mask is half object, half ground, they would be 0, which
+runtimes round to either side."""
+
 
 class Attention(nn.Module):
     """Multi-head attention with an inner width of dim / downsample: [B, Q, dim] -> [B, Q, dim]."""
@@ -82,7 +86,8 @@ class TwoWayLayer(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """tokens [B, n, C], image [B, C, G, G], its position [1, C, G, G], token mask [B, n] -> tokens and image rows."""
+    """tokens [B, n, C], image [B, C, G, G], its position [1, C, G, G], token mask [B, n] -> tokens, which `norm_final`
+    is still to be applied to, and image rows."""
 
     def __init__(self, dim: int, heads: int, feedforward_dim: int, layers: int) -> None:
         super().__init__()
@@ -96,7 +101,7 @@ class TwoWayTransformer(nn.Module):
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, position, mask)
         attended = self.final_attn(tokens + token_position, image + position, image)
-        return self.norm_final(tokens + attended), image
+        return tokens + attended, image
 
 
 class MaskCandidates(NamedTuple):
@@ -166,13 +171,18 @@ class MaskDecoder(nn.Module):
         image = image.transpose(1, 2).reshape(conditioned.shape)
         image = F.gelu(self.upscale_norm(self.upscale1(image) + features_s8))
         image = F.gelu(self.upscale2(image) + features_s4)
-        mask_tokens = tokens[:, 2 : 2 + MASK_OUTPUTS]
-        # A product for each token: joined before it, the four would have to share one rounding in int8.
+        # A norm and a product for each token: sliced behind one norm, or joined before one product, int8 heads would
+        # have to share a rounding.
+        norm = self.transformer.norm_final
+        object_token, iou_token, *mask_tokens = (norm(tokens[:, i : i + 1]) for i in range(2 + MASK_OUTPUTS))
         pixels = image.flatten(2)
-        masks = [mlp(mask_tokens[:, i : i + 1]) @ pixels for i, mlp in enumerate(self.hypernetworks)]
-        masks = torch.cat(masks, dim=1).reshape(batch, MASK_OUTPUTS, *image.shape[2:])
-        ious = torch.sigmoid(self.iou_head(tokens[:, 1]))
-        return MaskCandidates(masks, ious, mask_tokens, self.object_score_head(tokens[:, 0]))
+        masks = [mlp(token) @ pixels for mlp, token in zip(self.hypernetworks, mask_tokens, strict=True)]
+        return MaskCandidates(
+            torch.cat(masks, dim=1).reshape(batch, MASK_OUTPUTS, *image.shape[2:]),
+            torch.sigmoid(self.iou_head(iou_token[:, 0])),
+            torch.cat(mask_tokens, dim=1),
+            self.object_score_head(object_token[:, 0]),
+        )
 
     def choose(self, candidates: MaskCandidates, prompt: FramePrompt) -> DecodedFrame:
         """The frame's one answer. At most one point is ambiguous and takes the best of three masks by predicted
@@ -194,7 +204,7 @@ class MaskDecoder(nn.Module):
         predicted_mask = seen * predicted_mask + (1 - seen) * NO_OBJECT_LOGIT
 
         drawn = (mask_prompt.amax((2, 3)) > 0).to(ious.dtype)
-        prompted_mask = (2 * mask_prompt - 1) * MASK_PROMPT_LOGIT
+        prompted_mask = (2 * mask_prompt - 1) * MASK_PROMPT_LOGIT - MASK_PROMPT_MARGIN
         appears = predicted * (1 - has_mask * (1 - drawn))
         given = has_mask[:, :, None, None]
         return DecodedFrame(

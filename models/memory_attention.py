@@ -27,16 +27,18 @@ class RotaryAttention(nn.Module):
     def forward(
         self,
         query: Tensor,
-        key: Tensor,
-        value: Tensor,
+        keys: list[tuple[Tensor, Tensor]],
         turn: Rotation,
         key_turn: Rotation,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """query [B, Q, dim]; key, value [B, n, key_dim]; turn, key_turn: the rotations of queries and keys; mask:
-        additive, [B, 1, n]. Returns [B, Q, dim]."""
-        query, key = rotate(self.q_proj(query), *turn), rotate(self.k_proj(key), *key_turn)
-        return self.out_proj(attend(query, key, self.v_proj(value), mask))
+        """query [B, Q, dim]; keys: groups of key and value, each [B, n, key_dim], attended together; turn, key_turn:
+        the rotations of the queries and of all keys; mask: additive, [B, 1, sum of n]. Returns [B, Q, dim]."""
+        # Joined behind the projections, whose outputs share a rounding in int8; before them groups need not.
+        key = torch.cat([self.k_proj(key) for key, _ in keys], dim=1)
+        value = torch.cat([self.v_proj(value) for _, value in keys], dim=1)
+        query, key = rotate(self.q_proj(query), *turn), rotate(key, *key_turn)
+        return self.out_proj(attend(query, key, value, mask))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -53,12 +55,12 @@ class MemoryAttentionLayer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
 
     def forward(
-        self, x: Tensor, turn: Rotation, key: Tensor, value: Tensor, key_turn: Rotation, mask: Tensor
+        self, x: Tensor, turn: Rotation, keys: list[tuple[Tensor, Tensor]], key_turn: Rotation, mask: Tensor
     ) -> Tensor:
-        """key, value, key_turn, mask: the bank's, as `RotaryAttention` takes them."""
+        """keys, key_turn, mask: the bank's, as `RotaryAttention` takes them."""
         normed = self.norm1(x)
-        x = x + self.self_attn(normed, normed, normed, turn, turn)
-        x = x + self.cross_attn(self.norm2(x), key, value, turn, key_turn, mask)
+        x = x + self.self_attn(normed, [(normed, normed)], turn, turn)
+        x = x + self.cross_attn(self.norm2(x), keys, turn, key_turn, mask)
         return x + self.linear2(self.linear1(self.norm3(x)))
 
 
@@ -97,16 +99,16 @@ class MemoryAttention(nn.Module):
         flat = features.flatten(2).transpose(1, 2)
         turn = (self.grid_cos, self.grid_sin)
         pointers = self._pointer_tokens(bank.pointers)
-        value = torch.cat([bank.memory_tokens, pointers], dim=1)
-        key = torch.cat(
-            [bank.memory_tokens + self._token_position(bank), pointers + self._pointer_position(bank)], dim=1
-        )
+        keys = [
+            (bank.memory_tokens + self._token_position(bank), bank.memory_tokens),
+            (pointers + self._pointer_position(bank), pointers),
+        ]
         key_turn = self._key_turn(bank, pointers.shape[1])
         mask = self._mask(bank)
 
         x = flat + 0.1 * self.grid_sine
         for layer in self.layers:
-            x = layer(x, turn, key, value, key_turn, mask)
+            x = layer(x, turn, keys, key_turn, mask)
         remembered = self.norm(x)
 
         filled = (bank.slot_age.amax(1, keepdim=True) >= 0).to(flat.dtype)[:, :, None]

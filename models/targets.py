@@ -26,7 +26,8 @@ class Target:
     name: as on the command line. title: as its makers spell it. extra: what to install (`tinysam2[extra]`).
     packages: the import names that the extra brings. converter, backend: modules of this project.
     addressing: how a program's tensors are passed to it. unfolded_weights: whether the converter takes int8 weights
-    in the form of `models.quantization.layers.FrozenLayer.unfold`.
+    in the form of `models.quantization.layers.FrozenLayer.unfold`. int8_weights_alone: whether it takes int8 weights
+    beside float activations (a recipe's w8).
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     """
@@ -42,6 +43,7 @@ class Target:
     runtime: str
     addressing: str
     unfolded_weights: bool = False
+    int8_weights_alone: bool = False
 
     @property
     def default_precision(self) -> str:
@@ -78,10 +80,11 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 packages=("coremltools",),
                 converter="converters.coreml",
                 backend="mobile_runtime.coreml_backend",
-                precisions=MappingProxyType({"fp16": "float16", "fp32": "float32"}),
+                precisions=MappingProxyType({"fp16": "float16", "fp32": "float32", INT8: "float32"}),
                 shipped_for=("ios",),
                 runtime="Core ML, iOS 17 or newer",
                 addressing="by the contract's names",
+                int8_weights_alone=True,
             ),
             Target(
                 name="executorch",
@@ -90,7 +93,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 packages=("executorch",),
                 converter="converters.executorch",
                 backend="mobile_runtime.executorch_backend",
-                precisions=MappingProxyType({"fp32": "float32"}),
+                precisions=MappingProxyType({"fp32": "float32", INT8: "float32"}),
                 shipped_for=("ios", "android"),
                 runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
                 addressing="by position, in the contract's order",
@@ -102,7 +105,7 @@ TARGETS: "Mapping[str, Target]" = MappingProxyType(
                 packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
                 converter="converters.tflite",
                 backend="mobile_runtime.litert_backend",
-                precisions=MappingProxyType({"fp32": "float32", "fp16": "float32"}),
+                precisions=MappingProxyType({"fp32": "float32", "fp16": "float32", INT8: "float32"}),
                 shipped_for=("android",),
                 runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
                 addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
@@ -126,7 +129,5 @@ def checked_precision(chosen: Target, precision: str | None) -> str:
     if precision is None:
         return chosen.default_precision
     if precision not in chosen.precisions:
-        raise InputError(
-            f"target {chosen.name} has no precision '{precision}'; it has {' and '.join(chosen.precisions)}"
-        )
+        raise InputError(f"target {chosen.name} has no precision '{precision}'; it has {', '.join(chosen.precisions)}")
     return precision

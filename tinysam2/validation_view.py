@@ -3,24 +3,25 @@
 import click
 
 from mobile_runtime.memory import Amount, ModelMemory
+from models.contract import MEMORY_ENCODER
 from tinysam2.console import print_table
-from validation.gates import MIB, Gate
+from validation.gates import MIB, Gate, regresses
 from validation.memory_measured import MeasuredMemory
+from validation.parity import ChainParity, ClipParity
 from validation.report import Report, TargetReport
 
 KIB = 1024
 
 
 def print_report(report: Report) -> None:
-    """Prints parity and memory by program, the clip, and every failed gate; verdicts last, where they are seen."""
+    """Prints parity and memory by program, the clips, and every failed gate; verdicts last, where they are seen."""
     for target in report.targets:
         _print_target(target)
+    _print_clips(report)
+    _print_states(report)
     _print_memory(report)
     weights = report.weights if report.trained else f"untrained weights: {report.weights}"
-    click.echo(
-        f"{report.clip}: {report.frames} frames of {report.width}x{report.height}, {report.objects} object"
-        f"{'s' if report.objects > 1 else ''}; preset {report.preset}, {weights}"
-    )
+    click.echo(f"preset {report.preset}, {weights}")
     for target in report.targets:
         failed = [gate for gate in target.gates if not gate.passed]
         for gate in failed:
@@ -53,13 +54,53 @@ def _print_target(target: TargetReport) -> None:
         )
     print_table(("program", "SQNR dB", "cosine", "max error", "worst output"), rows)
     chain = target.chain
-    shares = [p.same_tokens for p in target.programs if p.same_tokens is not None]
-    tokens = f"{shares[0]:.1%} of tokens the float model's; " if shares else ""
     click.echo(
-        f"  clip: mask IoU {chain.mean_iou:.4f} mean, {chain.min_iou:.4f} least; {tokens}"
+        f"  mask IoU {chain.mean_iou:.4f} mean, {chain.min_iou:.4f} least; "
         f"bank {chain.memory_tokens} tokens, {chain.bank_bytes:,} bytes an object"
     )
+    [memory_encoder] = [program for program in target.programs if program.program == MEMORY_ENCODER]
+    shares = {
+        "slots replaced": memory_encoder.same_slots,
+        "tokens chosen": memory_encoder.same_tokens,
+        "qualities written": memory_encoder.same_levels,
+    }
+    told = ", ".join(f"{share:.1%} of {what}" for what, share in shares.items() if share is not None)
+    click.echo(f"  as the float model: {told}")
     _print_programs(target.memory)
+
+
+def _print_clips(report: Report) -> None:
+    """A line for each clip and target, and their means."""
+    rows = []
+    for target in report.targets:
+        name = f"{target.target} {target.precision}"
+        for clip, parity in zip(report.clips, target.chain.clips, strict=True):
+            fate = "REGRESSED" if regresses(target.precision, parity) else ""
+            what = f"{clip.frames} of {clip.width}x{clip.height}"
+            rows.append((clip.name, name, what, str(clip.objects), *_clip_cells(parity), fate))
+        if len(report.clips) > 1:
+            rows.append((f"mean of {len(report.clips)}", name, "", "", *_clip_cells(target.chain), ""))
+    rows.sort(key=lambda row: row[0].startswith("mean of"))
+    columns = ("clip", "target", "frames", "objects", "J&F float model", "J&F", "mean IoU", "least IoU", "")
+    print_table(columns, rows)
+
+
+def _clip_cells(parity: ClipParity | ChainParity) -> tuple[str, ...]:
+    scores = (f"{100 * score['JF']:.2f}" if score else "" for score in (parity.float_score, parity.score))
+    return (*scores, f"{parity.mean_iou:.4f}", f"{parity.min_iou:.4f}")
+
+
+def _print_states(report: Report) -> None:
+    """How often the memory encoder met each state of the bank, and how well."""
+    rows = []
+    for state, calls in report.states.items():
+        found = (target.chain.sqnr_by_state.get(state) for target in report.targets)
+        cells = ("" if value is None else f"{value:.1f}" for value in found)
+        rows.append((state, f"{calls.calls:,}", str(calls.made or ""), *cells))
+    targets = (f"{target.target} {target.precision} dB" for target in report.targets)
+    print_table(("state of the bank", "calls", "made", *targets), rows)
+    if report.uncovered:
+        click.echo(f"  not covered: {', '.join(report.uncovered)}")
 
 
 def _print_programs(memory: ModelMemory) -> None:

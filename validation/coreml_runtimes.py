@@ -1,12 +1,8 @@
 """Core ML packages by both that execute them on macOS: Apple's runtime held against the MIL interpreter."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from mobile_runtime.media.clips import Clip
-from mobile_runtime.prompts import Prompt
 from mobile_runtime.threads import one_thread
 from mobile_runtime.tracker import Tracker
 from models.artifacts import read_card
@@ -14,6 +10,7 @@ from models.console import silenced
 from models.targets import TARGETS
 from validation.parity import ChainParity, ParityCheck, ProgramParity
 from validation.recording import RecordingBackend
+from validation.scenes import Scene
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,10 @@ class RuntimeComparison:
     chain: ChainParity
 
 
-def compare_runtimes(
-    folder: Path, clip: Clip, prompts: Mapping[int, Prompt], max_frames: int | None = None
-) -> RuntimeComparison:
+def compare_runtimes(folder: Path, scene: Scene) -> RuntimeComparison:
     """Runs the Core ML packages in a folder by both runtimes on one clip. macOS only.
 
-    prompts: by object id, for the first frame. Raises InputError elsewhere than on macOS, and where the packages
-    cannot be used.
+    Raises InputError elsewhere than on macOS, and where the packages cannot be used.
     """
     target = TARGETS["coreml"]
     card = read_card(folder, target)
@@ -44,11 +38,13 @@ def compare_runtimes(
         check = ParityCheck(make(folder, card, runtime="apple"))
         recorder = RecordingBackend(make(folder, card, runtime="interpreter"))
     reference = Tracker(recorder)
+    check.begin(scene)
     with one_thread():
-        for index, frame in enumerate(islice(clip, max_frames)):
-            said = prompts if index == 0 else None
-            expected = reference.track(frame, said)
+        for index, frame in enumerate(scene.read_frames()):
+            prompts = scene.prompts(index)
+            expected = reference.track(frame, prompts)
             for call in recorder.take():
                 check.replay(call)
-            check.follow(frame, said, expected)
+            check.follow(frame, prompts, expected)
+    check.finish()
     return RuntimeComparison(check.programs(), check.chain())

@@ -1,4 +1,4 @@
-"""The gallery: a few frames of a validated clip, with the float model's masks, each target's, and where they differ."""
+"""The gallery: a few frames of the clips, with the float model's masks, each target's, and where they differ."""
 
 import io
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mobile_runtime.media.overlay import draw_overlay
 from mobile_runtime.tracker import TrackedFrame
 
 EVEN_FRAMES = 4
-"""Evenly spaced frames that are shown; each target's worst frame comes on top."""
+"""Evenly spaced frames that are shown, of all clips together; each target's worst frame comes on top."""
 
 LONGEST_SIDE = 360
 """To which larger pictures are reduced, in pixels: sharp on a phone, and small enough to travel in one page."""
@@ -35,12 +35,14 @@ class TargetShot:
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame of the clip: its index from 0, the pictures' size in pixels, the float model's masks as a WebP file,
-    and every target's.
+    """One frame: its clip's place among all and its own in the clip, both from 0, the clip's name, the pictures' size
+    in pixels, the float model's masks as a WebP file, and every target's.
 
     worst_of: the targets whose masks agree least with the float model's on this frame, of all frames.
     """
 
+    clip: int
+    clip_name: str
     frame: int
     width: int
     height: int
@@ -50,14 +52,21 @@ class Shot:
 
 
 class Gallery:
-    """Collects frames while a clip of unknown length goes by, and holds only a few small ones at any moment."""
+    """Collects frames while clips of unknown length go by, and holds only a few small ones at any moment."""
 
     def __init__(self, even_frames: int = EVEN_FRAMES) -> None:
         self.even_frames = even_frames
         self._stride = 1
         self._even: list[_Kept] = []
         self._worst: dict[str, tuple[float, _Kept]] = {}
-        self._last: tuple[int, np.ndarray, TrackedFrame, Mapping[str, TrackedFrame]] | None = None
+        self._clips: list[str] = []
+        self._first = self._seen = 0
+        self._last: tuple[_Place, np.ndarray, TrackedFrame, Mapping[str, TrackedFrame]] | None = None
+
+    def begin(self, clip: str) -> None:
+        """What follows is another clip, of that name."""
+        self._clips.append(clip)
+        self._first = self._seen
 
     def add(self, frame: np.ndarray, expected: TrackedFrame, answers: Mapping[str, tuple[TrackedFrame, float]]) -> None:
         """Looks at the clip's next frame.
@@ -67,8 +76,9 @@ class Gallery:
         """
         tracked = {name: answer for name, (answer, _) in answers.items()}
         ious = {name: iou for name, (_, iou) in answers.items()}
-        index = self._last[0] + 1 if self._last else 0
-        self._last = (index, frame, expected, tracked)
+        index, self._seen = self._seen, self._seen + 1
+        place = _Place(index, len(self._clips) - 1, self._clips[-1], index - self._first)
+        self._last = (place, frame, expected, tracked)
         worse = [name for name, iou in ious.items() if name not in self._worst or iou < self._worst[name][0]]
         wanted = index % self._stride == 0
         if not wanted and not worse:
@@ -83,29 +93,41 @@ class Gallery:
             self._stride *= 2
 
     def shots(self) -> tuple[Shot, ...]:
-        """The frames to show, in the clip's order: evenly spaced ones, the first and the last among them, and each
+        """The frames to show, in the clips' order: evenly spaced ones, the first and the last among them, and each
         target's worst."""
         if self._last is None:
             return ()
-        kept = {even.index: even for even in self._even}
-        last = self._last[0]
+        kept = {even.place.index: even for even in self._even}
+        last = self._last[0].index
         if last not in kept:
             kept[last] = _keep(*self._last)
         places = np.linspace(0, last, min(self.even_frames, len(kept)))
         shown = {min(kept, key=lambda index: abs(index - place)) for place in places}
-        kept |= {worst.index: worst for _, worst in self._worst.values()}
-        shown |= {worst.index for _, worst in self._worst.values()}
+        kept |= {worst.place.index: worst for _, worst in self._worst.values()}
+        shown |= {worst.place.index for _, worst in self._worst.values()}
         return tuple(self._shot(kept[index]) for index in sorted(shown))
 
     def _shot(self, kept: "_Kept") -> Shot:
-        worst_of = (name for name, (iou, worst) in self._worst.items() if worst.index == kept.index and iou < 1)
+        worst_of = (name for name, (iou, worst) in self._worst.items() if worst.place == kept.place and iou < 1)
         return Shot(
-            kept.index,
+            kept.place.clip,
+            kept.place.clip_name,
+            kept.place.frame,
             *kept.ids.shape[::-1],
             _webp(draw_overlay(kept.picture, kept.ids)),
             {name: _target_shot(kept, target) for name, target in kept.targets.items()},
             tuple(worst_of),
         )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A frame's place among all, its clip's, the clip's name, and the frame's place in the clip."""
+
+    index: int
+    clip: int
+    clip_name: str
+    frame: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +146,16 @@ class _KeptTarget:
 class _Kept:
     """A frame reduced to what its pictures will be drawn from: RGB [h, w, 3], ids [h, w]."""
 
-    index: int
+    place: _Place
     picture: np.ndarray
     ids: np.ndarray
     targets: Mapping[str, _KeptTarget]
 
 
-def _keep(index: int, frame: np.ndarray, expected: TrackedFrame, tracked: Mapping[str, TrackedFrame]) -> _Kept:
+def _keep(place: _Place, frame: np.ndarray, expected: TrackedFrame, tracked: Mapping[str, TrackedFrame]) -> _Kept:
     size, ids = _reduced_size(frame), expected.ids
     return _Kept(
-        index,
+        place,
         np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)),
         _reduced_ids(ids, size),
         {name: _keep_target(ids, answer.ids, size) for name, answer in tracked.items()},

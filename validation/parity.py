@@ -1,7 +1,7 @@
-"""Parity: an artifact's programs on recorded inputs, and the clip that it tracks by itself, against the float model."""
+"""Parity: an artifact's programs on recorded inputs, and the clips that it tracks, against the float model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,9 +9,14 @@ from mobile_runtime.backend import Backend
 from mobile_runtime.prompts import Prompt
 from mobile_runtime.tracker import TrackedFrame, Tracker
 from models.contract import MEMORY_ENCODER
+from validation.bank_match import BankMatch, match_banks
 from validation.metrics import cosine, mask_iou, max_abs_error, sqnr_db
 from validation.recording import Call
-from validation.token_match import TOKENS, TOKENS_XY, match_tokens
+from validation.scenes import Scene
+from validation.scores import RunningScore
+
+Score = Mapping[str, float]
+"""J, F and their mean JF of a clip, 0 to 1: means over its objects."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,19 @@ class TensorParity:
 
 @dataclass(frozen=True)
 class ProgramParity:
-    """One program on the inputs that the float model met: its outputs, and how often it was called.
+    """One program on the inputs that the float model met, over all clips: its outputs, and how often it was called.
 
-    same_tokens: for the memory encoder, the mean share of the tokens chosen from a frame that the float model chose
-    too; None for the other programs, and where no frame was remembered but prompted ones.
+    Of the memory encoder, None for the other programs and where no call tells: same_tokens: the mean share of the
+    tokens chosen from a frame that the float model chose too. same_slots: the share of calls after which every age of
+    a slot and a pointer is the float model's. same_levels: the share of the qualities written that are.
     """
 
     program: str
     calls: int
     tensors: tuple[TensorParity, ...]
     same_tokens: float | None
+    same_slots: float | None = None
+    same_levels: float | None = None
 
     @property
     def sqnr_db(self) -> float:
@@ -44,13 +52,19 @@ class ProgramParity:
 
 
 @dataclass(frozen=True)
-class ChainParity:
-    """The clip tracked by the artifact with its own bank: mask IoU with the float model's masks, by frame (the
-    mean over objects), and the most tokens and bytes that an object's bank held."""
+class ClipParity:
+    """One clip tracked by the artifact with its own bank.
 
+    iou_by_frame: mask IoU with the float model's masks, by frame, the mean over objects. sqnr_by_state: the least SQNR
+    in dB of the memory encoder's calls in each state of the bank that the clip met (`bank_states`). score, float_score:
+    of the artifact's and of the float model's masks; None where the truth is not known.
+    """
+
+    clip: str
     iou_by_frame: tuple[float, ...]
-    memory_tokens: int
-    bank_bytes: int
+    sqnr_by_state: Mapping[str, float] = field(default_factory=dict)
+    score: Score | None = None
+    float_score: Score | None = None
 
     @property
     def mean_iou(self) -> float:
@@ -60,54 +74,124 @@ class ChainParity:
     def min_iou(self) -> float:
         return min(self.iou_by_frame)
 
+    @property
+    def points_lost(self) -> float | None:
+        """How far the artifact's J&F lies below the float model's, in points of 100; negative where it lies above."""
+        if self.score is None or self.float_score is None:
+            return None
+        return 100 * (self.float_score["JF"] - self.score["JF"])
+
+
+@dataclass(frozen=True)
+class ChainParity:
+    """All clips, and the most tokens and bytes that an object's bank held."""
+
+    clips: tuple[ClipParity, ...]
+    memory_tokens: int
+    bank_bytes: int
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean over clips."""
+        return float(np.mean([clip.mean_iou for clip in self.clips]))
+
+    @property
+    def min_iou(self) -> float:
+        """The least of any frame."""
+        return min(clip.min_iou for clip in self.clips)
+
+    @property
+    def sqnr_by_state(self) -> dict[str, float]:
+        """The least of any clip."""
+        least: dict[str, float] = {}
+        for clip in self.clips:
+            for state, value in clip.sqnr_by_state.items():
+                least[state] = min(value, least.get(state, value))
+        return least
+
+    @property
+    def score(self) -> dict[str, float] | None:
+        """The artifact's means over the clips whose truth is known."""
+        return mean_score([clip.score for clip in self.clips])
+
+    @property
+    def float_score(self) -> dict[str, float] | None:
+        """The float model's."""
+        return mean_score([clip.float_score for clip in self.clips])
+
+
+def mean_score(scores: list[Score | None]) -> dict[str, float] | None:
+    """The mean of each figure over the clips that have it; None where none has."""
+    known = [score for score in scores if score is not None]
+    return {name: float(np.mean([score[name] for score in known])) for name in known[0]} if known else None
+
 
 class ParityCheck:
-    """Follows the float model through a clip, frame by frame, with one artifact backend."""
+    """Follows the float model through clips, frame by frame, with one artifact backend."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.tracker = Tracker(backend)
         self._tensors: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
-        self._same_tokens: list[float] = []
-        self._ious: list[float] = []
+        self._banks: list[BankMatch] = []
+        self._clips: list[ClipParity] = []
         self._memory_tokens = 0
         self._bank_bytes = 0
 
-    def replay(self, call: Call) -> None:
-        """Runs a recorded call on this backend (teacher-forced) and compares its outputs."""
-        actual = self.backend.run(call.program, call.inputs)
-        measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
-        matched = None
+    def begin(self, scene: Scene) -> None:
+        """What follows is another clip: nothing is remembered of the last one."""
+        self.tracker = Tracker(self.backend)
+        self._scene = scene
+        self._score = RunningScore(scene.objects)
+        self._ious: list[float] = []
+        self._by_state: dict[str, float] = {}
+
+    def replay(self, call: Call, states: tuple[str, ...] = ()) -> None:
+        """Runs a recorded call on this backend (teacher-forced) and compares its outputs.
+
+        states: of the bank that a call of the memory encoder met, as `bank_states.states_of` tells them.
+        """
+        reference, actual = call.outputs, self.backend.run(call.program, call.inputs)
         if call.program == MEMORY_ENCODER:
-            matched = match_tokens(call.outputs, actual, self.backend.config)
-            if matched.share is not None:
-                self._same_tokens.append(matched.share)
-        for name, reference in call.outputs.items():
-            value = actual[name]
-            if matched and name in (TOKENS, TOKENS_XY):
-                # A token that rounding swapped for its like is counted in the share; its values say nothing.
-                reference, value = reference[:, matched.reference], value[:, matched.actual]
-            measured[name].append(
-                (sqnr_db(reference, value), cosine(reference, value), max_abs_error(reference, value))
-            )
+            matched = match_banks(reference, actual, self.backend.config)
+            self._banks.append(matched)
+            reference, actual = matched.reference, matched.actual
+        measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
+        for name, by_call in measured.items():
+            pair = reference[name], actual[name]
+            by_call.append((sqnr_db(*pair), cosine(*pair), max_abs_error(*pair)))
+        least = min(by_call[-1][0] for by_call in measured.values())
+        for state in states:
+            self._by_state[state] = min(least, self._by_state.get(state, least))
 
     def follow(
-        self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None, reference: TrackedFrame
+        self,
+        frame: np.ndarray,
+        prompts: Mapping[int, Prompt] | None,
+        reference: TrackedFrame,
+        truth: np.ndarray | None = None,
     ) -> tuple[TrackedFrame, float]:
         """Tracks the next frame with this backend's own banks and compares the masks.
 
-        Returns what was tracked, and the mask IoU with the reference, the mean over objects.
+        truth: the frame's ids [H, W], where they are known. Returns what was tracked, and the mask IoU with the
+        reference, the mean over objects.
         """
         tracked = self.tracker.track(frame, prompts)
         ious = [mask_iou(reference.objects[i].mask, tracked.objects[i].mask) for i in reference.objects]
         self._ious.append(float(np.mean(ious)))
+        self._score.add(truth, tracked.ids)
         banks = self.tracker.banks.values()
         self._memory_tokens = max(self._memory_tokens, *(bank["memory_tokens"].shape[1] for bank in banks))
         self._bank_bytes = max(self._bank_bytes, *(sum(v.nbytes for v in bank.values()) for bank in banks))
         return tracked, self._ious[-1]
 
+    def finish(self, float_score: Score | None = None) -> None:
+        """The clip is over. float_score: of the float model's masks, where the truth is known."""
+        self._clips.append(
+            ClipParity(self._scene.name, tuple(self._ious), self._by_state, self._score.figures(), float_score)
+        )
+
     def programs(self) -> tuple[ProgramParity, ...]:
-        """What the replayed calls came to."""
+        """What the replayed calls of all clips came to."""
         return tuple(
             ProgramParity(
                 program,
@@ -116,11 +200,19 @@ class ParityCheck:
                     TensorParity(name, min(s for s, _, _ in m), min(c for _, c, _ in m), max(e for _, _, e in m))
                     for name, m in tensors.items()
                 ),
-                float(np.mean(self._same_tokens)) if program == MEMORY_ENCODER and self._same_tokens else None,
+                *(self._bank_shares() if program == MEMORY_ENCODER else (None, None, None)),
             )
             for program, tensors in self._tensors.items()
         )
 
     def chain(self) -> ChainParity:
-        """What the tracked clip came to."""
-        return ChainParity(tuple(self._ious), self._memory_tokens, self._bank_bytes)
+        """What the tracked clips came to."""
+        return ChainParity(tuple(self._clips), self._memory_tokens, self._bank_bytes)
+
+    def _bank_shares(self) -> tuple[float | None, float | None, float | None]:
+        """Of tokens, slots and levels that are the float model's."""
+        values = (
+            [getattr(bank, name) for bank in self._banks if getattr(bank, name) is not None]
+            for name in ("same_tokens", "same_slots", "same_levels")
+        )
+        return tuple(float(np.mean(found)) if found else None for found in values)

@@ -1,16 +1,31 @@
 """The report of a validation: every measurement and verdict, as data."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from mobile_runtime.memory import ModelMemory
+from validation.bank_states import StateCalls
 from validation.budget import Budget
 from validation.environment import Environment, this_environment
-from validation.gates import Gate
+from validation.gates import Gate, regresses
 from validation.memory_measured import MeasuredMemory
 from validation.parity import ChainParity, ProgramParity
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 """Raised when a field of the JSON report changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """One clip: its frames, their size in pixels, the objects that were tracked, and the calls of the memory encoder in
+    each state of the bank, whose names are those of `bank_states`."""
+
+    name: str
+    frames: int
+    width: int
+    height: int
+    objects: int
+    states: Mapping[str, StateCalls]
 
 
 @dataclass(frozen=True)
@@ -39,15 +54,29 @@ class TargetReport:
             **asdict(self),
             "memory": _memory_json(self.memory),
             "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
-            "chain": {**asdict(self.chain), "mean_iou": self.chain.mean_iou, "min_iou": self.chain.min_iou},
+            "chain": self._chain_json(),
             "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],
             "passed": self.passed,
         }
 
+    def _chain_json(self) -> dict:
+        clips = [
+            {
+                **asdict(clip),
+                "mean_iou": clip.mean_iou,
+                "min_iou": clip.min_iou,
+                "points_lost": clip.points_lost,
+                "regressed": regresses(self.precision, clip),
+            }
+            for clip in self.chain.clips
+        ]
+        names = ("mean_iou", "min_iou", "sqnr_by_state", "score", "float_score")
+        return {**asdict(self.chain), "clips": clips, **{name: getattr(self.chain, name) for name in names}}
+
 
 @dataclass(frozen=True)
 class Report:
-    """A whole validation: the float model, the clip, and every target.
+    """A whole validation: the float model, the clips, and every target.
 
     trained: whether the weights were ever trained; where not, parity is real and masks mean nothing.
     float_memory, float_measured: the float model's, as a target's are. environment: this process's, unless given.
@@ -57,11 +86,7 @@ class Report:
     weights: str
     weights_digest: str
     trained: bool
-    clip: str
-    frames: int
-    width: int
-    height: int
-    objects: int
+    clips: tuple[ClipReport, ...]
     budget: Budget
     float_memory: ModelMemory
     float_measured: MeasuredMemory | None
@@ -72,10 +97,24 @@ class Report:
     def passed(self) -> bool:
         return all(target.passed for target in self.targets)
 
+    @property
+    def states(self) -> dict[str, StateCalls]:
+        """The calls of the memory encoder in each state, over all clips."""
+        return {
+            name: sum((clip.states[name] for clip in self.clips), start=StateCalls()) for name in self.clips[0].states
+        }
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The states of the bank that no call met."""
+        return tuple(name for name, calls in self.states.items() if not calls.met)
+
     def to_json(self) -> dict:
         return {
             "report_version": REPORT_VERSION,
             **asdict(self),
+            "states": {name: asdict(calls) for name, calls in self.states.items()},
+            "uncovered": self.uncovered,
             "float_memory": _memory_json(self.float_memory),
             "targets": [target.to_json() for target in self.targets],
             "passed": self.passed,

@@ -157,14 +157,57 @@ def score_sequence(
         if not scored:
             continue
         prediction = _read_prediction(folder / f"{sequence.frame_names[index]}.png", truth, sequence)
-        void = truth == VOID
-        void = void if void.any() else None
-        for i in scored:
-            j, f = values[i]
-            j[index] = region_similarity(truth == i, prediction == i, void)
-            f[index] = boundary_measure(truth == i, prediction == i, void)
+        for i, (j, f) in score_frame(truth, prediction, scored).items():
+            values[i][0][index], values[i][1][index] = j, f
     objects = {i: ObjectScore(Measure(tuple(j)), Measure(tuple(f))) for i, (j, f) in values.items()}
     return SequenceScore(sequence.name, objects)
+
+
+def score_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int]) -> dict[int, tuple[float, float]]:
+    """J and F of each object on one frame, from the ids [H, W] that are and that were predicted."""
+    void = truth == VOID
+    void = void if void.any() else None
+    return {
+        i: (
+            region_similarity(truth == i, prediction == i, void),
+            boundary_measure(truth == i, prediction == i, void),
+        )
+        for i in objects
+    }
+
+
+class RunningScore:
+    """Scores a sequence while it is tracked, as `score_sequence` scores masks on disk.
+
+    objects: object id -> the first frame with its mask.
+    """
+
+    def __init__(self, objects: Mapping[int, int]) -> None:
+        self.objects = objects
+        self._values: dict[int, tuple[list[float], list[float]]] = {i: ([], []) for i in objects}
+        self._frames = 0
+        self._last: tuple[int, np.ndarray, np.ndarray] | None = None
+
+    def add(self, truth: np.ndarray | None, prediction: np.ndarray) -> None:
+        """The next frame's ids [H, W]; truth: None where it is not annotated."""
+        if truth is not None:
+            # The last annotated frame is not scored, so that each waits for the next.
+            if self._last is not None:
+                self._score(*self._last)
+            self._last = self._frames, truth, prediction
+        self._frames += 1
+
+    def figures(self) -> dict[str, float] | None:
+        """J, F and their mean over the objects so far, 0 to 1; None where no frame is scored."""
+        scores = [ObjectScore(*(Measure(tuple(by_frame)) for by_frame in pair)) for pair in self._values.values()]
+        figures = mean_figures(scores)
+        return None if figures["JF"] is None else {name: figures[name] for name in ("J", "F", "JF")}
+
+    def _score(self, index: int, truth: np.ndarray, prediction: np.ndarray) -> None:
+        scored = [i for i, first in self.objects.items() if index > first]
+        for i, pair in score_frame(truth, prediction, scored).items():
+            for by_frame, value in zip(self._values[i], pair, strict=True):
+                by_frame.append(value)
 
 
 def score_dataset(

@@ -1,114 +1,160 @@
-"""Validation: artifacts follow the float model through a clip, and every gate gives its verdict."""
+"""Validation: artifacts follow the float model through clips, and every gate gives its verdict."""
 
 import platform
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from mobile_runtime.backend import Backend
 from mobile_runtime.loading import load_artifacts
-from mobile_runtime.media.clips import Clip
-from mobile_runtime.prompts import Prompt, prompts_of_mask
 from mobile_runtime.threads import one_thread
 from mobile_runtime.torch_backend import TorchBackend
 from mobile_runtime.tracker import Tracker
 from models.artifacts import ArtifactCard, read_card, targets_in
 from models.checkpoint import LoadedModel
+from models.contract import MEMORY_ENCODER
 from models.errors import InputError
-from models.targets import TARGETS
+from models.targets import INT8, TARGETS
+from validation.bank_states import CHANGES, StateCalls, count_states, made_call, possible_states, states_of
 from validation.budget import Budget, read_budget
+from validation.evaluation import Watch
 from validation.gallery import Gallery
-from validation.gates import memory_gates, parity_gates
+from validation.gates import Gate, memory_gates, parity_gates
+from validation.integers.gates import integer_gates
 from validation.memory_float import float_memory
 from validation.memory_measured import MeasuredMemory
 from validation.memory_process import TORCH, measure_artifacts, measure_float
 from validation.parity import ParityCheck
-from validation.recording import RecordingBackend
-from validation.report import Report, TargetReport
-from validation.sample_clip import render_sample_clip
+from validation.recording import Call, RecordingBackend
+from validation.report import ClipReport, Report, TargetReport
+from validation.scenes import Scene
+from validation.scores import RunningScore
 
 
 def read_cards(folder: Path) -> list[ArtifactCard]:
-    """The cards of all artifacts in a folder; `InputError` where there are none or they differ in preset."""
+    """The cards of all artifacts in a folder; `InputError` where there are none, they differ in preset, or only some
+    are int8: those are held to other weights."""
     cards = [read_card(folder, target) for target in targets_in(folder)]
     presets = sorted({card.preset for card in cards})
     if len(presets) > 1:
         raise InputError(f"{folder} mixes artifacts of {' and '.join(presets)}; keep one preset to a folder")
+    if len({card.precision == INT8 for card in cards}) > 1:
+        raise InputError(f"{folder} mixes int8 and float artifacts; keep one kind to a folder")
     return cards
-
-
-def sample_input() -> tuple[Clip, dict[int, Prompt]]:
-    """The embedded clip of two objects, and its first mask as the prompt."""
-    sample = render_sample_clip(objects=2)
-    return sample.as_clip(), prompts_of_mask(sample.masks[0])
 
 
 def validate_artifacts(
     loaded: LoadedModel,
     folder: Path,
-    clip: Clip,
-    prompts: Mapping[int, Prompt],
-    max_frames: int | None = None,
-    progress: Callable[[int], None] = lambda frames_done: None,
+    scenes: Sequence[Scene],
+    watch: Watch = lambda frames, *_: frames,
     budget: Budget | None = None,
     measure: Callable[[], Mapping[str, MeasuredMemory]] = dict,
     gallery: Gallery | None = None,
 ) -> Report:
-    """Validates all artifacts in a folder against the float model on one clip.
+    """Validates all artifacts in a folder against the float model on one clip or several; int8 artifacts against the
+    quantized model that their checkpoint holds, their integers too.
 
-    prompts: by object id, for the first frame. On each frame the float model runs first; every artifact then runs
-    its programs on the inputs that the float model met, and tracks the frame with a bank of its own. Nothing is
-    kept but measurements, so a clip may be long. budget: the preset's own unless given. measure: called
-    at the end for what processes took, by target, as `measure_memory` tells it; by default nothing is measured.
-    gallery: is shown every frame and answer, and keeps the few that a page shows.
-    Raises InputError where artifacts or prompts cannot be used.
+    On each frame the float model runs first; every artifact then runs its programs on the inputs that the float model
+    met, and tracks the frame with a bank of its own. Nothing is kept but measurements, so a clip may be long.
+    watch: passes frames on; it is told the step and how many there will be. budget: the preset's own unless given.
+    measure: called at the end for what processes took, by target, as `measure_memory` tells it; by default nothing is
+    measured. gallery: is shown every frame and answer, and keeps the few that a page shows.
+    Raises InputError where artifacts, clips or prompts cannot be used.
     """
     cards = read_cards(folder)
     budget = budget or read_budget(None, loaded.model.config.name)
-    recorder = RecordingBackend(TorchBackend(loaded.model))
-    reference = Tracker(recorder)
     checks = {card.target: ParityCheck(load_artifacts(TARGETS[card.target], folder)) for card in cards}
-    frames = 0
+    reference, clips = TorchBackend(loaded.model), []
     with one_thread():
-        for frame in islice(clip, max_frames):
-            said = prompts if frames == 0 else None
-            expected = reference.track(frame, said)
-            calls = recorder.take()
-            answers = {}
-            for target, check in checks.items():
-                for call in calls:
-                    check.replay(call)
-                answers[target] = check.follow(frame, said, expected)
-            if gallery is not None:
-                gallery.add(frame, expected, answers)
-            frames += 1
-            progress(frames)
+        for number, scene in enumerate(scenes, start=1):
+            place = f", clip {number} of {len(scenes)}" if len(scenes) > 1 else ""
+            frames = watch(scene.read_frames(), f"validating on {scene.name}{place}", scene.frame_count)
+            clips.append(follow_scene(scene, frames, reference, checks, gallery))
     measured = measure()
     return Report(
         preset=loaded.model.config.name,
         weights=loaded.source,
         weights_digest=loaded.digest,
         trained=loaded.trained,
-        clip=clip.name,
-        frames=frames,
-        width=clip.width,
-        height=clip.height,
-        objects=len(prompts),
+        clips=tuple(clips),
         budget=budget,
         float_memory=float_memory(loaded.model.config),
         float_measured=measured.get(TORCH),
-        targets=tuple(_report_target(card, checks[card.target], budget, measured.get(card.target)) for card in cards),
+        targets=tuple(
+            _report_target(
+                card,
+                checks[card.target],
+                budget,
+                measured.get(card.target),
+                tuple(integer_gates(loaded, folder, card)),
+            )
+            for card in cards
+        ),
     )
+
+
+def follow_scene(
+    scene: Scene,
+    frames: Iterable[np.ndarray],
+    backend: Backend,
+    checks: Mapping[str, ParityCheck],
+    gallery: Gallery | None = None,
+) -> ClipReport:
+    """Tracks one clip with the float model, and with every artifact behind it.
+
+    frames: the scene's. backend: the float model's. States of the bank that the clip does not bring, and that a call
+    can be put into, are met by calls made at the end. Raises InputError where frames or prompts cannot be used.
+    """
+    recorder = RecordingBackend(backend)
+    reference, score = Tracker(recorder), RunningScore(scene.objects)
+    states = dict.fromkeys(possible_states(backend.config), StateCalls())
+    for check in checks.values():
+        check.begin(scene)
+    if gallery is not None:
+        gallery.begin(scene.name)
+
+    def replay(call: Call, objects: int = 1, made: bool = False) -> None:
+        nonlocal states
+        met = states_of(call, objects) if call.program == MEMORY_ENCODER else ()
+        states = count_states(states, met, made)
+        for check in checks.values():
+            check.replay(call, met)
+
+    count = 0
+    for frame in frames:
+        prompts, truth = scene.prompts(count), scene.truth(count)
+        expected = reference.track(frame, prompts)
+        score.add(truth, expected.ids)
+        calls = recorder.take()
+        for call in calls:
+            replay(call, len(expected.objects))
+        answers = {name: check.follow(frame, prompts, expected, truth) for name, check in checks.items()}
+        if gallery is not None:
+            gallery.add(frame, expected, answers)
+        count += 1
+    for state in CHANGES:
+        if state in states and not states[state].met:
+            # The last call of a frame is the memory encoder's.
+            replay(made_call(state, calls[-1], backend), made=True)
+    for check in checks.values():
+        check.finish(score.figures())
+    return ClipReport(scene.name, count, scene.width, scene.height, len(scene.objects), states)
 
 
 def measure_memory(
     loaded: LoadedModel, folder: Path, counter: Callable[[str], Callable[[int], None]]
 ) -> dict[str, MeasuredMemory]:
-    """Memory of the float model and of each target's artifacts in a folder, each in a fresh process.
+    """Memory of the float model, where that is the one loaded, and of each target's artifacts in a folder, each in a
+    fresh process.
 
     counter: is told each step, and returns what is told of the frames done. What is measured is this
     computer's; where it does not tell, nothing is returned. Raises InputError where artifacts cannot be loaded.
     """
-    measured = {TORCH: measure_float(loaded.model, progress=counter("measuring the float model's memory"))}
+    measured = {}
+    if loaded.recipe is None:
+        measured[TORCH] = measure_float(loaded.model, progress=counter("measuring the float model's memory"))
     for card in read_cards(folder):
         progress = counter(f"measuring {card.target}'s memory")
         measured[card.target] = measure_artifacts(card.target, folder, progress=progress)
@@ -116,11 +162,16 @@ def measure_memory(
 
 
 def _report_target(
-    card: ArtifactCard, check: ParityCheck, budget: Budget, measured: MeasuredMemory | None
+    card: ArtifactCard,
+    check: ParityCheck,
+    budget: Budget,
+    measured: MeasuredMemory | None,
+    of_integers: tuple[Gate, ...],
 ) -> TargetReport:
     programs, chain, memory = check.programs(), check.chain(), check.backend.memory()
     gates = (
         *parity_gates(card.precision, programs, chain),
+        *of_integers,
         *memory_gates(card.config, memory, chain, budget, measured),
     )
     return TargetReport(

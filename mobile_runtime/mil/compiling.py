@@ -16,6 +16,8 @@ from models.errors import InputError
 
 STORAGES = ("declared", "float32")
 
+INT8_WEIGHT = "constexpr_affine_dequantize"
+
 _CARRIERS = {
     "bool": torch.bool,
     "float16": torch.float32,
@@ -112,6 +114,7 @@ def compile_graph(graph: Graph, storage: str) -> Plan:
         if name not in graph.outputs and name not in states:
             dead.setdefault(index, []).append(name)
 
+    rounds_activations = any(operation.type == "quantize" for operation in graph.operations)
     steps, resident = [], {}
     for index, operation in enumerate(graph.operations):
         carriers = tuple(
@@ -120,6 +123,10 @@ def compile_graph(graph: Graph, storage: str) -> Plan:
         step = _step(operation, constants, carriers)
         if not step.sources:
             step.run(constants)
+            if rounds_activations and operation.type == INT8_WEIGHT:
+                # Products of int8 are summed exactly in fp64, as kernels sum them in int32; fp32 would now and then
+                # turn a value that lies between two integers.
+                constants.update((name, constants[name].double()) for name in operation.outputs)
             continue
         names = [name for name in dead.get(index, ()) if name not in constants]
         names += [name for name in operation.outputs if name not in last_use and name not in graph.outputs]

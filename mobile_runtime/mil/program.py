@@ -23,7 +23,8 @@ from models.errors import InputError
 
 
 class MILProgram:
-    """One function of an ML Program, executed operation by operation with torch CPU kernels in fp32.
+    """One function of an ML Program, executed operation by operation with torch CPU kernels in fp32; where it rounds
+    activations to int8, products with int8 weights are summed in fp64.
 
     It shows what the program means; Apple's accumulation order, tie order and fp16 arithmetic are not known.
 

@@ -15,12 +15,13 @@ from models.tinysam2 import TinySAM2
 
 
 def quantizable_layers(model: TinySAM2) -> dict[str, tuple[str, str]]:
-    """Full name -> (program, name within it) of every layer that a recipe can quantize, in the fused model."""
+    """Full name -> (program, name within it) of every layer that a recipe can quantize, in the fused model,
+    or has frozen."""
     return {
         f"{program}.{name}": (program, name)
         for program in PROGRAMS
         for name, module in getattr(model, program).named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
+        if isinstance(module, nn.Conv2d | nn.Linear | FrozenLayer)
     }
 
 
@@ -36,11 +37,10 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
     readers = dict(itertools.pairwise(layers))
     for full, precision in precisions.items():
         if precision != FLOAT:
+            layer = variant.get_submodule(full)
             # What a ReLU leaves has one reader, the layer that comes next; in int8 that one rounds it.
-            rectified = isinstance(variant.get_submodule(full), RECTIFIED)
-            rounds_output = not (rectified and precisions[readers[full]] == W8A8)
-            layer = QuantizedLayer(variant.get_submodule(full), precision == W8A8, rounds_output)
-            _replace(variant, full, lambda _, layer=layer: layer)
+            rounded_next = isinstance(layer, RECTIFIED) and precisions[readers[full]] == W8A8
+            _replace(variant, full, QuantizedLayer(layer, precision == W8A8, rounds_output=not rounded_next))
     return variant
 
 
@@ -65,7 +65,7 @@ def freeze(model: TinySAM2) -> TinySAM2:
     variant = copy.deepcopy(model).eval()
     for name, module in list(variant.named_modules()):
         if isinstance(module, QuantizedLayer):
-            _replace(variant, name, frozen)
+            _replace(variant, name, frozen(module))
     return variant.requires_grad_(False)
 
 
@@ -78,10 +78,9 @@ def unfolded(model: TinySAM2) -> TinySAM2:
     return variant
 
 
-def _replace(model: TinySAM2, name: str, change: Callable[[nn.Module], nn.Module]) -> None:
+def _replace(model: TinySAM2, name: str, module: nn.Module) -> None:
     owner, _, attribute = name.rpartition(".")
-    parent = model.get_submodule(owner)
-    setattr(parent, attribute, change(getattr(parent, attribute)))
+    setattr(model.get_submodule(owner), attribute, module)
 
 
 @contextmanager

@@ -92,10 +92,8 @@ class QuantizedLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.active:
             return self.layer(x)
-        if self.input is not None and self.input.watching:
-            x = self.layer(self.input(x))
-        else:
-            x = self._rounded(x)
+        watching = self.input is not None and self.input.watching
+        x = self.layer(self.input(x)) if watching else self._rounded(x)
         return x if self.output is None else self.output(x)
 
     def _rounded(self, x: Tensor) -> Tensor:
@@ -113,7 +111,7 @@ class FrozenLayer(nn.Module):
 
     like: a layer with the same strides, padding, groups and ReLU. weight: int8; weight_scale: [O]. bias: in whole
     multiples of input scale times weight scale. entering, leaving: scale and zero point of input and output; None
-    where they stay as they are: both where only the weights are quantized.
+    where they stay as they are: both where only the weights are quantized. rectified: whether it has a ReLU.
     folded: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized and
     dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
     """
@@ -129,6 +127,7 @@ class FrozenLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.apply_weight = _application(like)
+        self.rectified = isinstance(like, RECTIFIED)
         self.folded = True
         self.register_buffer("weight", weight)
         self.register_buffer("weight_scale", weight_scale)
@@ -142,7 +141,13 @@ class FrozenLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.entering is None else _rounded(x, *self.entering)
-        x = self.apply_weight(x, self._weight(), self.bias)
+        weight, bias = self._weight(), self.bias
+        if torch.compiler.is_exporting():
+            x = self.apply_weight(x, weight, bias)
+        else:
+            # Products of int8 are summed exactly in float64, as kernels sum them in int32; float32 would now and then
+            # turn a value that lies between two integers, and layers behind make much of one.
+            x = self.apply_weight(x.double(), weight.double(), None if bias is None else bias.double()).float()
         return x if self.leaving is None else _rounded(x, *self.leaving)
 
     def unfold(self) -> None:

@@ -97,4 +97,4 @@ def test_all_artifacts_pass_every_gate_on_real_video(tinysam2, artifacts, shared
     result = tinysam2("validate", artifacts, "--clip", shared_data / sequence, *prompt, "--frames", 12, "--json")
 
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["frames"] == 12
+    assert json.loads(result.stdout)["clips"][0]["frames"] == 12

@@ -8,7 +8,8 @@ import pytest
 from models.checkpoint import load_model
 from models.config import preset
 from models.targets import TARGETS
-from validation.validate import sample_input, validate_artifacts
+from validation.scenes import sample_scene
+from validation.validate import validate_artifacts
 
 FRAMES = 3
 
@@ -22,7 +23,7 @@ def test_large_presets_pass_every_gate(name, tmp_path, capsys):
     loaded = load_model(preset(name))
     convert_model(loaded, {target.name: target.default_precision for target in TARGETS.values()}, tmp_path)
 
-    report = validate_artifacts(loaded, tmp_path, *sample_input(), max_frames=FRAMES)
+    report = validate_artifacts(loaded, tmp_path, [sample_scene(FRAMES)])
 
     with capsys.disabled():
         print_report(report)

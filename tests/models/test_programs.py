@@ -6,7 +6,7 @@ from torch import Tensor
 
 from models.bank import BankUpdate, empty_bank
 from models.contract import MAX_AGE, NEXT, PADDING_LABEL, program_contract
-from models.mask_decoder import DecodedFrame
+from models.mask_decoder import MASK_PROMPT_MARGIN, DecodedFrame
 from models.programs import build_programs
 
 TOLERANCE = 1e-4
@@ -168,16 +168,22 @@ def test_a_mask_prompt_is_the_answer(programs, small_config):
     mask[..., 9, 2:12] = 0.75
     inputs = {**inputs_of(small_config, "mask_decoder"), "mask_prompt": mask, "has_mask": torch.ones(1, 1)}
     decoded = programs["mask_decoder"].named_outputs(**inputs)
-    assert torch.equal(decoded["mask_logits"], 20 * mask - 10)
+    assert torch.allclose(decoded["mask_logits"], 20 * mask - 10 - MASK_PROMPT_MARGIN)
     assert decoded["iou"].item() == 1
     assert decoded["object_score"].item() == 10
+
+
+def test_where_a_mask_prompt_is_half_object_no_runtime_has_to_round_a_zero(programs, small_config):
+    inputs = {**inputs_of(small_config, "mask_decoder"), "has_mask": torch.ones(1, 1)}
+    inputs["mask_prompt"] = torch.full((1, 1, 16, 16), 0.5)
+    assert programs["mask_decoder"].named_outputs(**inputs)["mask_logits"].amax() < -1e-3
 
 
 def test_an_empty_mask_prompt_says_that_the_object_is_not_there(programs, small_model, small_config):
     inputs = {**inputs_of(small_config, "mask_decoder"), "has_mask": torch.ones(1, 1)}
     inputs["mask_prompt"] = torch.zeros(1, 1, 16, 16)
     decoded = programs["mask_decoder"].named_outputs(**inputs)
-    assert decoded["mask_logits"].unique().tolist() == [-10]
+    assert decoded["mask_logits"].unique().tolist() == [pytest.approx(-10 - MASK_PROMPT_MARGIN)]
     assert decoded["object_score"].item() == -10
     assert torch.equal(decoded["object_pointer"], small_model.mask_decoder.no_object_pointer)
 

@@ -57,13 +57,13 @@ def test_every_precision_offered_is_accepted(chosen):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("coreml", "target coreml has no precision 'int8'; it has fp16 and fp32"),
-        ("executorch", "target executorch has no precision 'int8'; it has fp32"),
+        ("coreml", "target coreml has no precision 'int4'; it has fp16, fp32, int8"),
+        ("executorch", "target executorch has no precision 'int4'; it has fp32, int8"),
     ],
 )
 def test_a_precision_that_is_not_offered_is_refused_with_those_that_are(name, message):
     with pytest.raises(InputError, match=f"{message}$"):
-        checked_precision(target(name), "int8")
+        checked_precision(target(name), "int4")
 
 
 @pytest.mark.parametrize("load", ["load_converter", "load_backend", "require_installed"])

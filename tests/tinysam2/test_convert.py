@@ -80,9 +80,9 @@ def test_artifacts_may_go_to_the_working_folder(run, conversions, tmp_path, monk
     [
         (["onnx"], ["unknown target 'onnx'", "coreml, executorch, tflite"]),
         (["coreml", "--preset", "huge"], ["unknown preset 'huge'", "tinysam2, tinysam2-512, nano"]),
-        (["coreml", "--precision", "fp8"], ["coreml has no precision 'fp8'", "fp16 and fp32"]),
-        (["executorch", "--precision", "fp16"], ["executorch has no precision 'fp16'", "it has fp32"]),
-        (["tflite", "--precision", "int8"], ["tflite has no precision 'int8'", "fp32 and fp16"]),
+        (["coreml", "--precision", "fp8"], ["coreml has no precision 'fp8'", "fp16, fp32, int8"]),
+        (["executorch", "--precision", "fp16"], ["executorch has no precision 'fp16'", "it has fp32, int8"]),
+        (["tflite", "--precision", "int4"], ["tflite has no precision 'int4'", "fp32, fp16, int8"]),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_names_there_are(run, assert_refused, tmp_path, arguments, words):

@@ -1,6 +1,7 @@
 """Bad input to `validate` and `ship`: one sentence, status 2, nothing written. Real artifacts: see tests/e2e."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,19 @@ def test_artifacts_of_two_presets(run, assert_refused, tmp_path, write_card):
     assert_refused(run("validate", tmp_path), "mixes artifacts of nano and tinysam2", "one preset")
 
 
+def test_artifacts_of_which_only_some_are_int8(run, assert_refused, tmp_path, write_card):
+    write_card(tmp_path, "tflite", "file")
+    replace(write_card(tmp_path, "executorch", "file"), precision="int8").write(tmp_path)
+    (tmp_path / "file").touch()
+    assert_refused(run("validate", tmp_path), "mixes int8 and float artifacts", "one kind")
+
+
+def test_float_weights_for_int8_artifacts(run, assert_refused, tmp_path, write_card):
+    replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
+    (tmp_path / "file").touch()
+    assert_refused(run("validate", tmp_path), "no int8 weights are shipped", "tinysam2 quantize", "--checkpoint")
+
+
 def test_a_clip_that_is_not_there(refused, tmp_path):
     refused("--clip", tmp_path / "absent.mp4", "--point", "1,1", words=["absent.mp4 does not exist"])
 
@@ -57,6 +71,21 @@ def test_a_video_without_a_prompt(refused, video):
 
 def test_a_prompt_for_the_embedded_clip(refused):
     refused("--point", "1,1", words=["embedded clip brings its own prompt"])
+
+
+def test_a_data_set_beside_a_clip_or_a_prompt(refused, clip):
+    refused("--data", clip, "--clip", clip, words=["data set brings its clips and prompts", "--data alone"])
+    refused("--data", clip, "--point", "1,1", words=["data set brings its clips and prompts", "--data alone"])
+
+
+def test_a_split_of_no_data_set(refused):
+    refused("--split", "val", words=["--split", "give it with --data"])
+
+
+def test_a_data_set_that_is_none(refused, tmp_path):
+    refused("--data", tmp_path / "absent", words=["the data set", "absent does not exist"])
+    (tmp_path / "bare").mkdir()
+    refused("--data", tmp_path / "bare", words=["bare is no data set", "SEQUENCE/frames"])
 
 
 def test_a_point_outside_the_frame(refused, clip):

@@ -8,15 +8,27 @@ from mobile_runtime.memory import Peak, TensorBytes, account
 from models.config import preset
 from models.contract import program_contract
 from tinysam2.validation_view import print_report
+from validation.bank_states import StateCalls
 from validation.budget import DEFAULT_BUDGETS, Limit
 from validation.gates import memory_gates
 from validation.memory_measured import MeasuredMemory
-from validation.parity import ChainParity, ProgramParity, TensorParity
-from validation.report import Report, TargetReport
+from validation.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from validation.report import ClipReport, Report, TargetReport
 
 MIB = 2**20
 NANO, BUDGET = preset("nano"), DEFAULT_BUDGETS["nano"]
-CHAIN = ChainParity((1.0,), 124, 25_176)
+SCORE = {"J": 0.6, "F": 0.8, "JF": 0.7}
+LOST = {name: value - 0.03 for name, value in SCORE.items()}
+CHAIN = ChainParity(
+    (
+        ClipParity("koi", (1.0, 0.98), {"empty": 118.25}, SCORE, SCORE),
+        ClipParity("newt", (1.0,), {"empty": 120.0}, LOST, SCORE),
+    ),
+    124,
+    25_176,
+)
+STATES = {"empty": StateCalls(1), "occluded": StateCalls(made=1), "two objects": StateCalls()}
+CLIPS = (ClipReport("koi", 2, 96, 72, 1, STATES), ClipReport("newt", 1, 96, 72, 1, STATES))
 PEAK = Peak(2 * MIB, "planned", "conv_7", (TensorBytes("wide_4", MIB), TensorBytes("image", 1024)))
 MEMORY = account(NANO, 4, 8 * MIB, dict.fromkeys(program_contract(NANO), (3 * MIB, PEAK)), arenas_stay=True)
 MEASURED = MeasuredMemory(300, 100 * MIB, 110 * MIB, 111 * MIB, 125 * MIB, round(0.5 * MIB), 25_176, 25_176)
@@ -30,9 +42,7 @@ def shown(capsys):
         )
         gates = tuple(memory_gates(NANO, MEMORY, CHAIN, budget, measured))
         target = TargetReport("executorch", "fp32", "a test", {}, programs, CHAIN, MEMORY, measured, gates)
-        print_report(
-            Report("nano", "seeded", "0" * 64, False, "koi", 1, 96, 72, 1, budget, MEMORY, measured, (target,))
-        )
+        print_report(Report("nano", "seeded", "0" * 64, False, CLIPS, budget, MEMORY, measured, (target,)))
         return capsys.readouterr().out
 
     return show
@@ -53,6 +63,21 @@ def test_the_models_stand_beside_the_budget(shown):
     assert row(printed, "float model")[2:] == ["8.00", "2.00", "8.00", "0.50", "0.024", "16.52", "planned"]
     assert row(printed, "budget")[1:] == [f"{limit.mib:g}" for limit in
                                           (BUDGET.weights, BUDGET.activations, BUDGET.bank, BUDGET.total)]  # fmt: skip
+
+
+def test_clips_stand_with_the_float_models_jf_beside_the_artifacts(shown):
+    printed = shown()
+    koi, newt, mean = (row(printed, name) for name in ("koi", "newt", "mean of 2"))
+    assert koi[1:] == ["executorch", "fp32", "2", "of", "96x72", "1", "70.00", "70.00", "0.9900", "0.9800"]
+    assert newt[-5:] == ["70.00", "67.00", "1.0000", "1.0000", "REGRESSED"]
+    assert mean[-4:] == ["70.00", "68.50", "0.9950", "0.9800"]
+
+
+def test_states_of_the_bank_are_counted_and_those_that_were_not_met_are_named(shown):
+    printed = shown()
+    assert row(printed, "empty") == ["empty", "2", "118.2"]
+    assert row(printed, "occluded") == ["occluded", "0", "2"]
+    assert "not covered: two objects" in printed
 
 
 def test_what_was_measured_is_told_apart_from_the_runtime_alone(shown):

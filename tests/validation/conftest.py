@@ -1,13 +1,16 @@
 """The float model and a short clip that it tracked, for backends to be compared with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from mobile_runtime.prompts import Prompt
-from mobile_runtime.tracker import TrackedFrame
-from validation.recording import Call
+from mobile_runtime.prompts import Prompt, prompts_of_mask
+from mobile_runtime.tracker import TrackedFrame, Tracker
+from validation.recording import Call, RecordingBackend
+from validation.sample_clip import render_sample_clip
+from validation.scenes import Scene, scene_of_clip
 
 FRAMES, SIZE = 3, (96, 72)
 
@@ -17,23 +20,25 @@ class Followed:
     """One frame: what was said of it, what the float model was asked, and its masks."""
 
     picture: np.ndarray
-    prompts: dict[int, Prompt] | None
+    prompts: Mapping[int, Prompt]
     calls: list[Call]
     tracked: TrackedFrame
 
 
 @pytest.fixture(scope="session")
-def followed(nano_backend) -> list[Followed]:
-    """Two objects through three frames, as the float model tracks them."""
-    from mobile_runtime.tracker import Tracker
-    from validation.recording import RecordingBackend
-    from validation.sample_clip import render_sample_clip
-
+def scene() -> Scene:
+    """Three small frames of two objects, prompted by their masks."""
     clip = render_sample_clip(FRAMES, SIZE, objects=2)
+    return scene_of_clip(clip.as_clip(), prompts_of_mask(clip.masks[0]))
+
+
+@pytest.fixture(scope="session")
+def followed(nano_backend, scene) -> list[Followed]:
+    """The scene as the float model tracks it."""
     recorder = RecordingBackend(nano_backend)
     tracker, frames = Tracker(recorder), []
-    for index, picture in enumerate(clip.frames):
-        prompts = {i: Prompt(mask=clip.masks[0] == i) for i in (1, 2)} if index == 0 else None
+    for index, picture in enumerate(scene.read_frames()):
+        prompts = scene.prompts(index)
         tracked = tracker.track(picture, prompts)
         frames.append(Followed(picture, prompts, recorder.take(), tracked))
     return frames

@@ -26,8 +26,14 @@ def square(left: int = 4, size: tuple[int, int] = SIZE) -> np.ndarray:
     return ids
 
 
+def begun(even_frames: int = 4) -> Gallery:
+    gallery = Gallery(even_frames)
+    gallery.begin("koi")
+    return gallery
+
+
 def filled(ious: list[float], even_frames: int = 4) -> Gallery:
-    gallery, frame, answer = Gallery(even_frames), np.zeros((*SIZE, 3), np.uint8), tracked(square())
+    gallery, frame, answer = begun(even_frames), np.zeros((*SIZE, 3), np.uint8), tracked(square())
     for iou in ious:
         gallery.add(frame, answer, {"coreml": (answer, iou)})
     return gallery
@@ -67,12 +73,28 @@ def test_where_no_frame_differs_none_is_called_the_worst():
     assert [shot.worst_of for shot in filled([1.0] * 3).shots()] == [()] * 3
 
 
+def test_of_several_clips_frames_are_named_by_their_clip_and_counted_in_it():
+    gallery, frame, answer = Gallery(even_frames=3), np.zeros((*SIZE, 3), np.uint8), tracked(square())
+    for name, ious in (("koi", [1.0] * 3), ("newt", [1.0, 0.7, 1.0, 1.0]), ("heron", [1.0])):
+        gallery.begin(name)
+        for iou in ious:
+            gallery.add(frame, answer, {"coreml": (answer, iou)})
+    shots = gallery.shots()
+    assert {(shot.clip, shot.clip_name, shot.frame) for shot in shots} >= {
+        (0, "koi", 0),
+        (1, "newt", 1),
+        (2, "heron", 0),
+    }
+    [worst] = [shot for shot in shots if shot.worst_of]
+    assert (worst.clip, worst.frame) == (1, 1)
+
+
 def test_no_frame_gives_no_pictures():
     assert Gallery().shots() == ()
 
 
 def test_differing_pixels_are_counted_at_the_frames_own_size():
-    gallery = Gallery()
+    gallery = begun()
     frame = np.zeros((*SIZE, 3), np.uint8)
     other = np.where(square() == 1, 2, 0).astype(np.uint8)
     gallery.add(
@@ -92,7 +114,7 @@ def test_differing_pixels_are_counted_at_the_frames_own_size():
 
 def test_pictures_are_small_and_keep_the_frames_shape():
     size = (540, 960)
-    gallery, answer = Gallery(), tracked(square(size=size))
+    gallery, answer = begun(), tracked(square(size=size))
     gallery.add(np.zeros((*size, 3), np.uint8), answer, {"coreml": (answer, 1.0)})
     [shot] = gallery.shots()
     assert (shot.width, shot.height) == (LONGEST_SIDE, round(LONGEST_SIDE * 540 / 960))
@@ -105,7 +127,7 @@ def test_a_single_pixel_shows_in_the_reduced_difference():
     expected = square(size=size)
     ids = expected.copy()
     ids[601, 1203] = 1
-    gallery = Gallery()
+    gallery = begun()
     gallery.add(np.full((*size, 3), 128, np.uint8), tracked(expected), {"a": (tracked(ids), 0.99)})
     [shot] = gallery.shots()
     difference = opened(shot.targets["a"].difference).astype(int)

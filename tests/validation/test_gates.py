@@ -9,9 +9,9 @@ from models.config import preset
 from models.contract import IMAGE_ENCODER, MEMORY_ENCODER, program_contract
 from models.targets import TARGETS
 from validation.budget import DEFAULT_BUDGETS, Limit
-from validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates
+from validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates, regresses
 from validation.memory_measured import MeasuredMemory
-from validation.parity import ChainParity, ProgramParity, TensorParity
+from validation.parity import ChainParity, ClipParity, ProgramParity, TensorParity
 
 NANO = preset("nano")
 BUDGET = DEFAULT_BUDGETS["nano"]
@@ -19,15 +19,21 @@ FP32 = PARITY_LIMITS["fp32"]
 every_precision = pytest.mark.parametrize("precision", PARITY_LIMITS)
 
 
-def program(name: str = "mask_decoder", sqnr_db: float = 200.0, same_tokens: float | None = None) -> ProgramParity:
+def program(name: str = "mask_decoder", sqnr_db: float = 200.0, **shares: float) -> ProgramParity:
     good, measured = TensorParity("iou", 200.0, 1.0, 0.0), TensorParity("mask_logits", sqnr_db, 1.0, 0.0)
-    return ProgramParity(name, 3, (good, measured), same_tokens)
+    return ProgramParity(name, 3, (good, measured), **{"same_tokens": None, **shares})
 
 
 def chain(mean_iou: float = 1.0, min_iou: float = 1.0, tokens: int = 124, bank_bytes: int = 25_000) -> ChainParity:
     """A clip of 1000 frames of which one has the least IoU and the others make up the mean."""
     others = (1000 * mean_iou - min_iou) / 999
-    return ChainParity((min_iou, *[others] * 999), tokens, bank_bytes)
+    return ChainParity((ClipParity("koi", (min_iou, *[others] * 999)),), tokens, bank_bytes)
+
+
+def clip(name: str, points_lost: float, iou: float = 1.0) -> ClipParity:
+    """A clip whose truth is known: the float model's J&F is 0.8."""
+    ours, floats = ({"J": jf, "F": jf, "JF": jf} for jf in (0.8 - points_lost / 100, 0.8))
+    return ClipParity(name, (iou,), {}, ours, floats)
 
 
 def failed(gates) -> list[tuple[str, str]]:
@@ -50,7 +56,13 @@ def test_the_least_that_is_asked_for_passes(precision):
     limits = PARITY_LIMITS[precision]
     measured = (
         program(sqnr_db=limits.sqnr_db),
-        program(MEMORY_ENCODER, limits.sqnr_db, same_tokens=limits.same_tokens),
+        program(
+            MEMORY_ENCODER,
+            limits.sqnr_db,
+            same_tokens=limits.same_tokens,
+            same_slots=limits.same_slots,
+            same_levels=limits.same_levels,
+        ),
     )
     gates = parity_gates(precision, measured, chain(limits.mean_iou + 1e-9, limits.min_iou))
     assert failed(gates) == []
@@ -64,28 +76,59 @@ def test_one_output_below_the_limit_fails_its_program(precision):
 
 
 @every_precision
-def test_other_tokens_kept_fail_the_memory_encoder(precision):
-    measured = (program(MEMORY_ENCODER, same_tokens=PARITY_LIMITS[precision].same_tokens - 0.001),)
-    assert failed(parity_gates(precision, measured, chain())) == [("memory_encoder", "same tokens")]
+@pytest.mark.parametrize("share", ["same_tokens", "same_slots", "same_levels"])
+def test_other_choices_fail_the_memory_encoder(precision, share):
+    measured = (program(MEMORY_ENCODER, **{share: getattr(PARITY_LIMITS[precision], share) - 0.001}),)
+    assert failed(parity_gates(precision, measured, chain())) == [("memory_encoder", share.replace("_", " "))]
 
 
 @every_precision
 def test_other_masks_on_the_whole_fail_the_mean(precision):
     limits = PARITY_LIMITS[precision]
     low = chain(limits.mean_iou - 1e-4, limits.min_iou)
-    assert failed(parity_gates(precision, (program(),), low)) == [("clip", "mean mask IoU")]
+    failures = failed(parity_gates(precision, (program(),), low))
+    assert failures == [("clip", "mean mask IoU"), ("clips", "share without regression")]
 
 
 @every_precision
 def test_one_frame_with_another_mask_fails_the_least(precision):
     limits = PARITY_LIMITS[precision]
     low = chain(limits.mean_iou + 1e-4, limits.min_iou - 0.001)
-    assert failed(parity_gates(precision, (program(),), low)) == [("clip", "least mask IoU")]
+    [gate] = [gate for gate in parity_gates(precision, (program(),), low) if not gate.passed]
+    assert (gate.subject, gate.measure, gate.found) == ("clip", "least mask IoU", "frame 0 of koi")
 
 
-def test_the_token_gate_is_asked_of_the_memory_encoder_only():
-    measures = [g.measure for g in parity_gates("fp32", (program(), program(MEMORY_ENCODER, same_tokens=1.0)), chain())]
-    assert measures == ["SQNR dB", "SQNR dB", "same tokens", "mean mask IoU", "least mask IoU"]
+@every_precision
+def test_a_clip_whose_jf_falls_further_than_the_limit_has_regressed(precision):
+    limit = PARITY_LIMITS[precision].points_lost
+    assert not regresses(precision, clip("koi", limit - 0.001))
+    assert not regresses(precision, clip("koi", -30))
+    assert regresses(precision, clip("koi", limit + 0.001))
+
+
+@every_precision
+def test_where_the_truth_is_known_masks_may_differ_as_long_as_they_are_as_good(precision):
+    assert not regresses(precision, clip("koi", 0, iou=0.5))
+
+
+@every_precision
+def test_a_mean_does_not_hide_a_clip_that_regressed_and_the_gate_names_it(precision):
+    clips = [clip(f"clip-{index}", -5) for index in range(9)]
+    parity = ChainParity((*clips, clip("heron", 7.25), ClipParity("newt", (0.5,))), 124, 25_000)
+    gate = [*parity_gates(precision, (program(),), parity)][-1]
+    assert not gate.passed
+    assert gate.value == pytest.approx(9 / 11)
+    assert gate.found == (
+        "heron has a J&F of 72.75, 7.25 below the float model's 80.00; newt has a mean mask IoU of 0.5000"
+    )
+
+
+def test_choices_are_asked_of_the_memory_encoder_only():
+    memory_encoder = program(MEMORY_ENCODER, same_tokens=1.0, same_slots=1.0, same_levels=1.0)
+    gates = [*parity_gates("fp32", (program(), memory_encoder), chain())]
+    assert [gate.measure for gate in gates if gate.subject == "mask_decoder"] == ["SQNR dB"]
+    asked = [gate.measure for gate in gates if gate.subject == MEMORY_ENCODER]
+    assert asked == ["SQNR dB", "same tokens", "same slots", "same levels"]
 
 
 def test_the_bank_may_take_its_budget_and_no_more():

@@ -11,7 +11,7 @@ from validation.budget import DEFAULT_BUDGETS
 from validation.gates import GROWTH_NOISE_MIB, MIB, memory_gates
 from validation.memory_measured import can_measure, measure
 from validation.memory_process import measure_artifacts, measure_float
-from validation.parity import ChainParity
+from validation.parity import ChainParity, ClipParity
 
 FRAMES = 120
 
@@ -45,7 +45,8 @@ class ConstantBackend(Backend):
 
 
 def failed(measured) -> list[str]:
-    gates = memory_gates(preset("nano"), None, ChainParity((1.0,), 124, 1), DEFAULT_BUDGETS["nano"], measured)
+    chain = ChainParity((ClipParity("koi", (1.0,)),), 124, 1)
+    gates = memory_gates(preset("nano"), None, chain, DEFAULT_BUDGETS["nano"], measured)
     return [gate.measure for gate in gates if not gate.passed]
 
 

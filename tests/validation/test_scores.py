@@ -17,6 +17,7 @@ from validation.scores import (
     DatasetScore,
     Measure,
     ObjectScore,
+    RunningScore,
     SequenceScore,
     score_dataset,
     score_sequence,
@@ -235,3 +236,22 @@ def test_progress_counts_frames_over_the_sequences(predict, tmp_path):
     seen = []
     score_dataset(sequences, tmp_path, seen.append)
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_scoring_while_tracking_is_scoring_what_was_written(predict):
+    truth = [mask(_1=LEFT), None, mask(_1=LEFT, _2=RIGHT), mask(_1=slice(3, 7), _255=slice(0, 2)), mask(_2=RIGHT)]
+    predictions = [mask(_1=LEFT), mask(), mask(_1=slice(4, 8)), mask(_1=LEFT, _2=RIGHT), mask(_1=RIGHT)]
+    running = RunningScore({1: 0, 2: 2})
+    for ids, prediction in zip(truth, predictions, strict=True):
+        running.add(ids, prediction)
+    written = score_sequence(Truth(truth, {1: 0, 2: 2}), predict(predictions))
+    assert running.figures() == {name: written.figures[name] for name in ("J", "F", "JF")}
+    assert 0 < running.figures()["JF"] < 1
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+def test_too_few_frames_have_no_score_while_tracking(frames):
+    running = RunningScore({1: 0})
+    for _ in range(frames):
+        running.add(mask(_1=LEFT), mask(_1=LEFT))
+    assert running.figures() is None

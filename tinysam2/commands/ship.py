@@ -66,21 +66,19 @@ def command(
         from models.checkpoint import load_model
         from validation.gallery import Gallery
         from validation.reporting.page import render_page
-        from validation.validate import measure_memory, sample_input, validate_artifacts
+        from validation.scenes import sample_scene
+        from validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
         loaded = load_model(preset, checkpoint)
         precisions = {name: target.default_precision for name, target in TARGETS.items()}
         cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
-        clip, prompts = sample_input()
         gallery = Gallery()
         report = validate_artifacts(
             loaded,
             artifacts,
-            clip,
-            prompts,
-            frames,
-            steps.counter("validating"),
+            [sample_scene(frames)],
+            steps.counted,
             limits,
             (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
             gallery,

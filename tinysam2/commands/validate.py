@@ -8,13 +8,16 @@ from pathlib import Path
 import click
 
 from models.errors import InputError
+from models.targets import INT8
 from tinysam2.commands.options import (
     FILE_OR_FOLDER,
     checkpoint_option,
     frames_option,
     json_option,
     prompt_options,
+    split_option,
 )
+from tinysam2.locate_view import PLOT, locate_option
 
 budget_option = click.option(
     "--budget",
@@ -41,9 +44,16 @@ def measure_option(default: bool) -> Callable:
     "--clip",
     type=FILE_OR_FOLDER,
     metavar="CLIP",
-    help="A video file or a folder of frames; without it, the embedded sample clip.",
+    help="A video file or a folder of frames; without it and --data, the embedded sample clip.",
 )
 @prompt_options
+@click.option(
+    "--data",
+    type=FILE_OR_FOLDER,
+    metavar="DIR",
+    help="A data set with its masks instead: every sequence is played, prompted by each object's first mask.",
+)
+@split_option
 @checkpoint_option
 @frames_option
 @budget_option
@@ -57,6 +67,7 @@ def measure_option(default: bool) -> Callable:
     help="Where a report goes; .html, .json, .md or .xml (JUnit) says in which form. Repeatable.  "
     "[default: ARTIFACTS/report.json and report.html]",
 )
+@locate_option
 @json_option
 def command(
     artifacts: Path,
@@ -64,28 +75,37 @@ def command(
     points: tuple[tuple[float, ...], ...],
     box: tuple[float, ...] | None,
     mask: Path | None,
+    data: Path | None,
+    split: str | None,
     checkpoint: Path | None,
     frames: int | None,
     budget: Path | None,
     measure: bool,
     reports: tuple[Path, ...],
+    locate: str | None,
     as_json: bool,
 ) -> None:
     """Hold every artifact in the folder ARTIFACTS against the float model, and give each gate's verdict.
 
-    Each program runs on the inputs that the float model met on the clip, and each artifact tracks the clip with a
-    memory bank of its own. A CLIP with masks/ beside frames/ is prompted with its first mask unless a prompt is
-    given. Memory is held to a budget; whether it grows is checked with --measure. Exit status: 0 passed, 1 a gate
+    Each program runs on the inputs that the float model met on the clips, and each artifact tracks them with a memory
+    bank of its own. A CLIP with masks/ beside frames/ is prompted with its first mask unless a prompt is given. Where
+    the truth is known, as in a data set and in the embedded clip, the artifact's J&F must not fall behind the float
+    model's. Memory is held to a budget; whether it grows is checked with --measure. Exit status: 0 passed, 1 a gate
     failed, 2 bad input.
 
     \b
     Example:
       tinysam2 validate artifacts
       tinysam2 validate artifacts --clip coffee.mp4 --point 640,360 --json
+      tinysam2 validate artifacts --data DAVIS --split val --frames 12
       tinysam2 validate artifacts --budget budget.json --measure
       tinysam2 validate artifacts --report report.html --report junit.xml
+      tinysam2 validate artifacts --locate
+      tinysam2 validate artifacts --locate mask_decoder
     """
+    from models.files import check_output_file
     from tinysam2.console import shown_steps
+    from tinysam2.locate_view import locate_layers, print_located
     from tinysam2.prompting import check_one_kind_of_prompt, first_mask_of, read_prompts
     from tinysam2.validation_view import print_report
     from validation.budget import read_budget
@@ -93,6 +113,10 @@ def command(
     from validation.validate import read_cards
 
     check_one_kind_of_prompt(points, box, mask)
+    if data and (clip or points or box or mask):
+        raise InputError("a data set brings its clips and prompts; give --data alone, or --clip with a prompt")
+    if split and data is None:
+        raise InputError("--split chooses among a data set's; give it with --data, or leave it out")
     if clip is None and (points or box or mask):
         raise InputError("the embedded clip brings its own prompt; give --clip with a prompt, or neither")
     cards = read_cards(artifacts)
@@ -102,40 +126,48 @@ def command(
     reports = reports or (artifacts / "report.json", artifacts / "report.html")
     for report in reports:
         check_report_file(report)
+    if locate:
+        check_output_file(artifacts / PLOT)
     if clip and not (points or box or mask):
         mask = first_mask_of(clip)
 
     from mobile_runtime.media.clips import open_clip
     from models.checkpoint import load_model
+    from validation.datasets import open_dataset
     from validation.gallery import Gallery
-    from validation.validate import measure_memory, sample_input, validate_artifacts
+    from validation.scenes import sample_scene, scene_of_clip, scene_of_sequence
+    from validation.validate import measure_memory, validate_artifacts
 
-    if clip is None:
-        opened, prompts = sample_input()
-    else:
+    if data:
+        scenes = [scene_of_sequence(sequence, frames) for sequence in open_dataset(data, split)]
+    elif clip:
         opened = open_clip(clip)
-        prompts = read_prompts(points, box, mask, opened)
+        scenes = [scene_of_clip(opened, read_prompts(points, box, mask, opened), frames)]
+    else:
+        scenes = [sample_scene(frames)]
     gallery = Gallery()
     with shown_steps() as steps:
         steps.begin("loading the models")
-        loaded = load_model(cards[0].config, checkpoint)
+        loaded = load_model(cards[0].config, checkpoint, quantized=cards[0].precision == INT8)
         result = validate_artifacts(
             loaded,
             artifacts,
-            opened,
-            prompts,
-            frames,
-            steps.counter("validating"),
+            scenes,
+            steps.counted,
             limits,
             (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
             gallery,
         )
+        located = locate_layers(locate, loaded, artifacts, scenes[0], steps.begin) if locate else []
+    data = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
-        write_report(report, result.to_json(), gallery.shots())
+        write_report(report, data, gallery.shots())
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
+        click.echo(json.dumps(data, indent=2))
     else:
         print_report(result)
+        if locate:
+            print_located(located, artifacts / PLOT)
         for report in reports:
             click.echo(f"report: {report}")
     sys.exit(0 if result.passed else 1)

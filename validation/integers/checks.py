@@ -40,13 +40,11 @@ class Verdict:
 class IntegerReport:
     """The verdict of every check on one target's artifacts.
 
-    shares: by program, the multiply-accumulates that int8 kernels do. fused: layers whose own output is not rounded,
-    because their kernel does what follows them too and rounds behind that.
+    shares: by program, the multiply-accumulates that int8 kernels do.
     """
 
     verdicts: Sequence[Verdict]
     shares: Mapping[str, Share]
-    fused: Sequence[str]
 
     @property
     def passed(self) -> bool:
@@ -64,8 +62,7 @@ def check_integers(layers: Sequence[Layer], contents: Contents) -> IntegerReport
             if what not in faults[where]:
                 faults[where].append(what)
         verdicts.append(Verdict(check.name, check.says, {where: "; ".join(what) for where, what in faults.items()}))
-    fused = [layer.name for layer, product in _int8_pairs(matching) if product.fused]
-    return IntegerReport(verdicts, int8_shares(contents.products), fused)
+    return IntegerReport(verdicts, int8_shares(contents.products))
 
 
 def _weights(matching: Matching) -> Iterator[Fault]:
@@ -111,6 +108,8 @@ def _recipe(matching: Matching) -> Iterator[Fault]:
                 if (rounding is not None) != (layer.precision == W8A8) and product.weight.is_int8:
                     held = "float" if rounding is None else "int8"
                     yield layer.name, f"its {side} is {held}, the recipe says {layer.precision}"
+            if product.weight.is_int8 and bool(product.fused) != layer.rectified:
+                yield layer.name, f"its kernel does {product.fused or 'no ReLU'} before it rounds"
     for product in matching.others:
         if product.weight is not None and product.weight.is_int8:
             yield _place(product), "its weight is int8 and no layer's"
@@ -144,17 +143,12 @@ def _int8_pairs(matching: Matching) -> Iterator[tuple[Layer, Product]]:
 
 
 def _roundings(matching: Matching) -> Iterator[tuple[str, str, Rounding, Rounding]]:
-    """Layer, side, and how the checkpoint and the file round there.
-
-    A kernel that does the following ReLU too rounds once, as the layer behind the ReLU takes its input.
-    """
-    behind = {(layer.program, layer.entering) for layer, _ in matching.products}
+    """Layer, side, and how the checkpoint and the file round there."""
     for layer, product in _int8_pairs(matching):
         if layer.entering is not None and product.entering is not None:
             yield layer.name, "input", layer.entering, product.entering
         if layer.leaving is not None and product.leaving is not None:
-            fused = product.fused and (layer.program, product.leaving) in behind
-            yield layer.name, "output", product.leaving if fused else layer.leaving, product.leaving
+            yield layer.name, "output", layer.leaving, product.leaving
 
 
 def _place(found: Product | Stray) -> str:

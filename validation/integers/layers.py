@@ -1,10 +1,11 @@
 """The layers of a quantized checkpoint: what every artifact made from it is held to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
 
+from models.layers import RECTIFIED
 from models.quantization.layers import FrozenLayer
 from models.quantization.recipe import FLOAT, PROGRAMS, Recipe
 from models.tinysam2 import TinySAM2
@@ -16,7 +17,8 @@ class Layer:
     """A convolution or linear layer of the model.
 
     name: with its program, as in the checkpoint. precision: what the recipe says. weight: what the checkpoint says,
-    which of a layer left in float is float. entering, leaving: None where its activations are float.
+    which of a layer left in float is float. entering, leaving: None where its activations are float. rectified:
+    whether a ReLU follows, behind which its output is rounded.
     """
 
     name: str
@@ -25,22 +27,28 @@ class Layer:
     weight: StoredWeight
     entering: Rounding | None
     leaving: Rounding | None
+    rectified: bool = False
 
 
 def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
     """The layers of a frozen model, fused, in its order; the precision of each is the recipe's."""
-    return [
+    layers = [
         _layer(f"{program}.{name}", program, recipe.precision(program, name), module)
         for program in PROGRAMS
         for name, module in getattr(model, program).named_modules()
         if isinstance(module, FrozenLayer | nn.Conv2d | nn.Linear)
+    ]
+    # What has no rounding of its own behind its ReLU is rounded as its reader takes it, which comes next.
+    return [
+        replace(layer, leaving=reader.entering) if layer.entering and not layer.leaving else layer
+        for layer, reader in zip(layers, [*layers[1:], None], strict=True)
     ]
 
 
 def _layer(name: str, program: str, precision: str, module: nn.Module) -> Layer:
     values = module.weight.detach().numpy()
     if not isinstance(module, FrozenLayer):
-        return Layer(name, program, precision, StoredWeight(values), None, None)
+        return Layer(name, program, precision, StoredWeight(values), None, None, isinstance(module, RECTIFIED))
     scale = module.weight_scale.numpy()
     return Layer(
         name,
@@ -49,6 +57,7 @@ def _layer(name: str, program: str, precision: str, module: nn.Module) -> Layer:
         StoredWeight(values, scale, np.zeros(len(scale), np.int64)),
         module.entering and Rounding(*module.entering),
         module.leaving and Rounding(*module.leaving),
+        module.rectified,
     )
 
 

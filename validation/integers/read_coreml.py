@@ -23,9 +23,9 @@ UNREAD = {"conv_transpose", "einsum", "scaled_dot_product_attention", "gru", "ls
 def read_contents(path: Path, program: str) -> Contents:
     """All products of a package, in its order.
 
-    An activation counts as int8 only where its `quantize` or `dequantize` stands right beside the product: that is
-    what Core ML fuses into an int8 kernel. Raises InputError where the package cannot be read, or multiplies in a
-    way that is not known.
+    An activation counts as int8 only where its `quantize` or `dequantize` stands right beside the product, or behind
+    the ReLU that does: that is what Core ML fuses into an int8 kernel. Raises InputError where the package cannot be
+    read, or multiplies in a way that is not known.
     """
     return Contents(list(_Package(path, program).products()))
 
@@ -54,13 +54,15 @@ class _Package:
         weight, entering = self._weight(operation, source), self._dequantized(operation.inputs["x"])
         if weight is None and self._dequantized(source) is None:
             entering = None
+        followed = [reader.type for reader in self.readers[output]] == ["relu"]
         return Product(
             self.program,
             operation.name,
             math.prod(self.graph.types[output].shape) * self._contracted(operation),
             weight,
             entering,
-            self._leaving(output),
+            self._leaving(self.readers[output][0].outputs[0] if followed else output),
+            "relu" if followed else "",
         )
 
     def _contracted(self, operation: Operation) -> int:

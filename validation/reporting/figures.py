@@ -10,6 +10,8 @@ KINDS = {
     "cosine": lambda value: f"{value:.6f}",
     "error": lambda value: f"{value:.2g}",
     "share": lambda value: f"{value * 100:.1f} %",
+    "score": lambda value: f"{value * 100:.2f} %",
+    "points": lambda value: f"{value:.2f}",
     "count": lambda value: f"{value:,}",
     "bytes": lambda value: f"{value / MIB:,.2f} MiB" if abs(value) >= MIB else f"{value / KIB:,.1f} KiB",
     # Enough digits that a value beside its limit never looks equal to it.
@@ -46,10 +48,27 @@ def headline(report: Mapping) -> str:
 
 
 def subject_line(report: Mapping) -> str:
-    """What was validated on what, in one line: preset, clip, objects."""
-    objects = f"{report['objects']} object{'s' if report['objects'] != 1 else ''}"
-    frames = f"{report['frames']} frame{'s' if report['frames'] != 1 else ''}"
-    return f"{report['preset']} on {report['clip']}: {frames} of {report['width']}x{report['height']}, {objects}"
+    """What was validated on what, in one line: preset, clips, objects."""
+    clips = report["clips"]
+    size = f" of {clips[0]['width']}x{clips[0]['height']}" if len(clips) == 1 else ""
+    name = clips[0]["name"] if len(clips) == 1 else f"{len(clips)} clips"
+    frames, objects = (_counted(sum(clip[f"{what}s"] for clip in clips), what) for what in ("frame", "object"))
+    return f"{report['preset']} on {name}: {frames}{size}, {objects}"
+
+
+def states_line(report: Mapping) -> str:
+    """How many calls of the memory encoder were in each state of the bank, and which state none was in."""
+    met = [
+        f"{name} {calls['calls'] + calls['made']:,}" + (f" ({calls['made']} made)" if calls["made"] else "")
+        for name, calls in report["states"].items()
+        if name not in report["uncovered"]
+    ]
+    uncovered = f"; not covered: {', '.join(report['uncovered'])}" if report["uncovered"] else ""
+    return f"{', '.join(met)}{uncovered}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def least_sqnr(target: Mapping) -> tuple[int, Mapping]:

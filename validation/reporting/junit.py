@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 
-from validation.reporting.figures import gate_sentence, headline, subject_line
+from validation.reporting.figures import gate_sentence, headline, states_line, subject_line, written
 
 
 def render_junit(report: Mapping) -> str:
@@ -43,7 +43,22 @@ def _counts(gates: list[Mapping]) -> dict[str, str]:
 
 def _properties(report: Mapping, target: Mapping) -> dict[str, str]:
     weights = report["weights"] if report["trained"] else f"untrained: {report['weights']}"
-    return {"verdict": headline(report), "preset": report["preset"], "weights": weights, "runtime": target["runtime"]}
+    return {
+        "verdict": headline(report),
+        "preset": report["preset"],
+        "weights": weights,
+        "runtime": target["runtime"],
+        "states of the memory bank": states_line(report),
+        **{f"clip {clip['clip']}": _clip(clip) for clip in target["chain"]["clips"]},
+    }
+
+
+def _clip(clip: Mapping) -> str:
+    figures = f"mask IoU {written(clip['mean_iou'], 'iou')} mean, {written(clip['min_iou'], 'iou')} least"
+    if clip["score"] and clip["float_score"]:
+        ours, floats = (written(clip[name]["JF"], "score") for name in ("score", "float_score"))
+        figures = f"J&F {ours}, float model {floats}; {figures}"
+    return f"regressed: {figures}" if clip["regressed"] else figures
 
 
 def _plain(text: str) -> str:

@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from validation.bank_states import BANK_STATES
 from validation.gallery import Shot
 from validation.reporting import charts
 from validation.reporting.figures import failed_gates, gate_sentence, headline, least_sqnr, subject_line, written
 from validation.reporting.memory_view import memory_view
+
+BANK_SHARES = {
+    "same_slots": "left the ages of slots and pointers as the float model in {} of the calls",
+    "same_tokens": "chose {} of the tokens that the float model chose",
+    "same_levels": "wrote {} of the qualities as the float model",
+}
+"""What is told of the memory encoder's choices: field of the report -> words around it."""
 
 
 def render_page(report: Mapping, shots: Sequence[Shot] = ()) -> str:
@@ -42,10 +50,13 @@ def render_page(report: Mapping, shots: Sequence[Shot] = ()) -> str:
         failed=list(failed_gates(report)),
         targets=[_target_view(index, target) for index, target in enumerate(report["targets"])],
         programs=_program_view(report),
+        clips=_clip_view(report),
         drift=_drift_view(report),
         memory=memory_view(report),
         shots=shots,
         patterns=charts.PATTERNS,
+        bank_shares=BANK_SHARES,
+        bank_states=BANK_STATES,
     )
 
 
@@ -97,7 +108,7 @@ def _program_view(report: Mapping) -> dict:
                     "sqnr_db": program["sqnr_db"],
                     "limit": limits.get((target["target"], name)),
                     "tensors": program["tensors"],
-                    "same_tokens": program["same_tokens"],
+                    "shares": [name for name in BANK_SHARES if program[name] is not None],
                 }
             )
     values = [row["sqnr_db"] for entries in rows.values() for row in entries]
@@ -105,14 +116,45 @@ def _program_view(report: Mapping) -> dict:
     return {"rows": rows, "end": end}
 
 
+def _clip_view(report: Mapping) -> dict:
+    """Every clip's line for each target, then their means where there are several; and which states each clip met."""
+    groups = [
+        {
+            "name": clip["name"],
+            "at": f"/clips/{index}",
+            "clip": clip,
+            "rows": [
+                {"target": place, "at": f"/targets/{place}/chain/clips/{index}", **target["chain"]["clips"][index]}
+                for place, target in enumerate(report["targets"])
+            ],
+        }
+        for index, clip in enumerate(report["clips"])
+    ]
+    means = [
+        {"target": place, "at": f"/targets/{place}/chain", "regressed": False, **target["chain"]}
+        for place, target in enumerate(report["targets"])
+    ]
+    several = len(groups) > 1
+    mean = {"name": f"mean of {len(groups)}", "clip": None, "rows": means}
+    return {
+        "groups": [*groups, mean] if several else groups,
+        "by_clip": groups if several else [],
+        "scored": any(row["score"] for row in means),
+    }
+
+
 def _drift_view(report: Mapping) -> dict:
-    """Mask IoU by frame: the axis that all targets share, their limits and their worst frames."""
+    """Mask IoU by frame on each target's worst clip: the axis that all share, their limits and their worst frames."""
     panels = []
     for target in report["targets"]:
-        ious = target["chain"]["iou_by_frame"]
+        clips = target["chain"]["clips"]
+        worst = min(range(len(clips)), key=lambda index: clips[index]["min_iou"])
+        ious = clips[worst]["iou_by_frame"]
         limits = [gate["limit"] for gate in target["gates"] if gate["measure"] == "least mask IoU"]
         panels.append(
             {
+                "clip": clips[worst]["clip"] if len(clips) > 1 else None,
+                "at": f"/chain/clips/{worst}/iou_by_frame",
                 "ious": ious,
                 "limit": limits[0] if limits else None,
                 "worst": min(range(len(ious)), key=ious.__getitem__),

@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from mobile_runtime.mil.operations.linear import summed_as
 from mobile_runtime.mil.operations.padding import is_symmetric, pad_spatial, spatial_padding
 from mobile_runtime.mil.operations.registry import register
 
@@ -26,6 +27,7 @@ def conv(
         amounts = [before for before, _ in padding]
     else:
         x, amounts = pad_spatial(x, padding), 0
+    x, bias = summed_as(weight, x, bias)
     return _CONVOLVE[x.ndim - 2](x, weight, bias, strides, amounts, dilations, groups)
 
 

@@ -7,13 +7,20 @@ from torch import Tensor
 from mobile_runtime.mil.operations.registry import register
 
 
+def summed_as(weight: Tensor, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Input and bias in the weight's own type, in which products are summed: fp64 for int8."""
+    return x.to(weight.dtype), None if bias is None else bias.to(weight.dtype)
+
+
 @register("linear")
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    x, bias = summed_as(weight, x, bias)
     return F.linear(x, weight, bias)
 
 
 @register("matmul")
 def matmul(x: Tensor, y: Tensor, transpose_x: bool, transpose_y: bool) -> Tensor:
+    x, _ = summed_as(y, x, None)
     return torch.matmul(x.mT if transpose_x else x, y.mT if transpose_y else y)
 
 

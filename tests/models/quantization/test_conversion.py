@@ -148,7 +148,7 @@ def test_int8_and_float_checkpoints_are_not_taken_for_each_other(tmp_path, small
     save_quantized(calibrated(DEFAULT_RECIPE), DEFAULT_RECIPE, load_model(small_config, float_path), path)
     with pytest.raises(InputError, match="holds int8 weights; name the float weights"):
         load_model(small_config, path)
-    with pytest.raises(InputError, match="holds float weights; name int8 weights"):
+    with pytest.raises(InputError, match="holds float weights; quantize them first: tinysam2 quantize"):
         load_model(small_config, float_path, quantized=True)
     assert load_model(small_config, path, quantized=None).recipe == DEFAULT_RECIPE
     assert load_model(small_config, float_path, quantized=None).recipe is None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers import LinearReLU
 from validation.integers.artifact import READERS
 from validation.integers.products import Contents
 
@@ -17,21 +18,21 @@ SIZE = 16
 
 
 class Tiny(nn.Module):
-    """One program of a convolution, a depthwise one, a grouped one, two linear layers and attention's product."""
+    """One program of three convolutions, two linear layers with a ReLU between them, and attention's product."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 16, 3, stride=2, padding=1)
         self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
         self.pointwise = nn.Conv2d(16, 12, 1)
-        self.linear = nn.Linear(12, 20)
+        self.linear = LinearReLU(12, 20)
         self.square = nn.Linear(20, 20)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         x = F.gelu(self.conv(image))
         x = self.pointwise(F.gelu(self.depthwise(x)))
         tokens = x.flatten(2).transpose(1, 2)
-        tokens = self.square(F.gelu(self.linear(tokens)))
+        tokens = self.square(self.linear(tokens))
         return (torch.softmax(tokens @ tokens.transpose(1, 2), -1) @ tokens,)
 
 
@@ -71,7 +72,7 @@ def tiny() -> TinyModel:
         torch.manual_seed(7)
         encoder, image = Tiny(), torch.randn(1, 3, SIZE, SIZE)
     for name, layer in list(encoder.named_children()):
-        setattr(encoder, name, QuantizedLayer(layer, activations=True))
+        setattr(encoder, name, QuantizedLayer(layer, activations=True, rounds_output=name != "linear"))
     model = nn.Module()
     for program in PROGRAMS:
         setattr(model, program, encoder if program == PROGRAM else nn.Identity())

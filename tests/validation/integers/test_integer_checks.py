@@ -10,7 +10,7 @@ from validation.integers.checks import check_integers
 from validation.integers.layers import Layer
 from validation.integers.products import OHWI, ONE_HWO, Contents, Product, Rounding, StoredWeight, int8_shares
 
-ENTERING, BETWEEN, LEAVING = Rounding(0.5, 3), Rounding(0.25, -128), Rounding(0.125, -7)
+ENTERING, LEAVING = Rounding(0.5, 3), Rounding(0.125, -7)
 
 
 def weight_of(seed: int, shape=(4, 6)) -> StoredWeight:
@@ -102,17 +102,21 @@ def test_a_zero_point_of_a_weight_is_told(layers):
     assert faults(layers, products) == {"zero points": {"memory_encoder.a": "a zero point of its weight is not 0"}}
 
 
-def test_a_kernel_with_its_relu_rounds_as_the_layer_behind_takes_its_input(layers):
-    layers[1] = replace(layers[1], entering=BETWEEN)
-    fused = product_of(layers[0], leaving=BETWEEN, fused="RELU")
-    report = check_integers(layers, Contents([fused, *map(product_of, layers[1:])]))
-    assert report.passed
-    assert list(report.fused) == ["memory_encoder.a"]
+def test_a_kernel_does_the_relu_of_its_layer_and_no_other(layers):
+    layers[0] = replace(layers[0], rectified=True)
+    others = [*map(product_of, layers[1:])]
+    assert faults(layers, [product_of(layers[0], fused="RELU"), *others]) == {}
+    assert faults(layers, [product_of(layers[0]), *others]) == {
+        "recipe": {"memory_encoder.a": "its kernel does no ReLU before it rounds"}
+    }
+    others[0] = product_of(layers[1], fused="RELU")
+    assert faults(layers, [product_of(layers[0], fused="RELU"), *others]) == {
+        "recipe": {"memory_encoder.b": "its kernel does RELU before it rounds"}
+    }
 
 
-@pytest.mark.parametrize("fused", ["", "RELU"])
-def test_a_rounding_that_is_nobodys_is_told_with_a_relu_and_without(layers, fused):
-    strange = product_of(layers[0], leaving=Rounding(0.25, -127), fused=fused)
+def test_a_rounding_that_is_nobodys_is_told(layers):
+    strange = product_of(layers[0], leaving=Rounding(0.25, -127))
     assert faults(layers, [strange, *map(product_of, layers[1:])]) == {
         "scales": {"memory_encoder.a": "the scale of its output is 0.25 instead of 0.125"},
         "zero points": {"memory_encoder.a": "the zero point of its output is -127 instead of -7"},

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
+from models.layers import LinearReLU
 from models.targets import TARGETS
 from validation.integers.checks import IntegerReport, check_integers
 
@@ -152,7 +152,7 @@ def float_linear(tiny):
     """The model with one of its layers in float, of the very values that its integers stand for."""
     model = copy.deepcopy(tiny.model)
     frozen = model.image_encoder.linear
-    model.image_encoder.linear = nn.Linear(12, 20)
+    model.image_encoder.linear = LinearReLU(12, 20)
     with torch.no_grad():
         model.image_encoder.linear.weight.copy_(frozen.weight.float() * frozen.weight_scale[:, None])
         model.image_encoder.linear.bias.copy_(frozen.bias)

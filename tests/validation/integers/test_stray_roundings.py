@@ -18,7 +18,7 @@ def joined(tiny):
     class Joined(former):
         def forward(self, image):
             x = self.pointwise(F.gelu(self.depthwise(F.gelu(self.conv(image)))))
-            tokens = self.square(F.gelu(self.linear(x.flatten(2).transpose(1, 2))))
+            tokens = self.square(self.linear(x.flatten(2).transpose(1, 2)))
             keys = torch.cat([tokens * 1.5, tokens], dim=1)
             return (torch.softmax(tokens @ keys.transpose(1, 2), -1) @ keys,)
 

@@ -26,7 +26,15 @@ def test_a_failed_gate_is_a_failure_with_its_sentence_and_reason(failing_report)
     assert suites.get("failures") == "1"
 
 
+def test_every_clip_and_the_states_of_the_bank_are_properties(report_of_several):
+    suites = ElementTree.fromstring(render_junit(report_of_several).encode())
+    told = {entry.get("name"): entry.get("value") for entry in list(suites)[2].iter("property")}
+    assert told["clip koi"] == "J&F 69.83 %, float model 69.83 %; mask IoU 0.9998 mean, 0.9996 least"
+    assert told["clip newt"].startswith("regressed: J&F 64.83 %, float model 69.83 %")
+    assert "not covered: two objects" in told["states of the memory bank"]
+
+
 def test_a_clip_of_any_name_gives_xml_that_parses(report):
-    report["clip"] = '<koi> & "friends" \x00\x1b\ufffe'
+    report["clips"][0]["name"] = '<koi> & "friends" \x00\x1b\ufffe'
     suites = ElementTree.fromstring(render_junit(report).encode())
     assert '<koi> & "friends" ???' in suites.get("name")

@@ -84,7 +84,25 @@ def test_every_gate_and_program_of_every_target_is_on_the_page(browser, page, re
         at = f"/targets/{index}"
         assert {f"{at}/gates/{i}/value" for i in range(len(target["gates"]))} <= shown
         assert {f"{at}/programs/{i}/sqnr_db" for i in range(len(target["programs"]))} <= shown
-        assert {f"{at}/chain/mean_iou", f"{at}/chain/min_iou"} <= shown
+        assert {f"{at}/chain/mean_iou", f"{at}/chain/min_iou", f"{at}/chain/clips/0/score/JF"} <= shown
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_clip_and_state_is_on_the_page_with_both_jf(browser, tmp_path, report_of_several, width):
+    write_report(tmp_path / "several.html", report_of_several)
+    browser.open(tmp_path / "several.html", width)
+    shown = set(browser.evaluate("[...document.querySelectorAll('data')].map(e => e.dataset.json)"))
+    for index in range(3):
+        chain = f"/targets/{index}/chain"
+        for clip in (0, 2):
+            names = ("score/JF", "float_score/JF", "points_lost", "mean_iou", "sqnr_by_state/evicting")
+            assert {f"{chain}/clips/{clip}/{name}" for name in names} <= shown
+        assert {f"{chain}/score/JF", f"{chain}/float_score/JF", f"{chain}/sqnr_by_state/prompted again"} <= shown
+    assert {f"/states/{state}/made" for state in report_of_several["states"]} <= shown
+    text = browser.evaluate("document.body.innerText")
+    assert text.count("not scored") == 3
+    assert "Not covered: two objects." in text
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_verdicts_come_first_and_failures_are_sentences(browser, failing_page):
@@ -138,7 +156,7 @@ def test_the_page_has_no_script_and_forbids_requests(page):
 
 
 def test_a_clip_of_any_name_stays_text(browser, tmp_path, report):
-    report["clip"] = "<img src=x onerror=alert(1)>"
+    report["clips"][0]["name"] = "<img src=x onerror=alert(1)>"
     write_report(tmp_path / "odd.html", report)
     browser.open(tmp_path / "odd.html", 390)
     assert browser.evaluate("document.images.length") == 0

@@ -1,0 +1,114 @@
+"""What the converter to `.tflite` makes int8 beyond the layers, back in float: the recipe rounds layers alone."""
+
+from collections.abc import Sequence
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+IDENTIFIER = b"TFL3"
+
+Code, Type = schema.BuiltinOperator, schema.TensorType
+
+APPROXIMATE = {Code.ADD, Code.LOGISTIC, Code.MEAN, Code.MUL, Code.SUB, Code.SUM}
+"""Operators whose int8 kernels round other than the float ones between two roundings, by up to a step.
+
+GELU is none of them: its int8 kernel looks each value up in a table of what the float one gives.
+"""
+
+
+def with_floats(data: bytes) -> bytes:
+    """The same model with float32 inputs and outputs and float arithmetic between its int8 layers.
+
+    The converter lets a signature begin and end with int8 where an int8 layer is the only one there, so that an app
+    would have to know each scale; and it makes additions and means between layers int8. The layers stay as they are.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    for signature in model.signatureDefs:
+        graph = _Graph(model, model.subgraphs[signature.subgraphIndex])
+        graph.widen_operators()
+        graph.widen_boundary(signature)
+    builder = flatbuffers.Builder(len(data))
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+class _Graph:
+    """One signature's operators and tensors, being changed."""
+
+    def __init__(self, model: schema.ModelT, graph: schema.SubGraphT) -> None:
+        self.model, self.graph = model, graph
+
+    def widen_operators(self) -> None:
+        """Puts a dequantize before and a quantize behind every operator that int8 would compute another way."""
+        changed, widened = [], {}
+        for operator in self.graph.operators:
+            code, (output, *_) = self._code(operator), operator.outputs
+            if code == Code.DEQUANTIZE:
+                widened[operator.inputs[0]] = output
+            if code not in APPROXIMATE or not self._is_int8(output):
+                changed.append(operator)
+                continue
+            for index in operator.inputs:
+                if self._is_int8(index) and index not in widened:
+                    widened[index] = self._float_twin(index)
+                    changed.append(self._operator(Code.DEQUANTIZE, index, widened[index]))
+            twin = self._float_twin(output)
+            operator.inputs = np.array([widened.get(index, index) for index in operator.inputs], np.int32)
+            operator.outputs = np.array([twin], np.int32)
+            changed += operator, self._operator(Code.QUANTIZE, twin, output)
+        self.graph.operators = changed
+
+    def widen_boundary(self, signature: schema.SignatureDefT) -> None:
+        """Gives every int8 input and output of the signature a float one in its place."""
+        entering, leaving = self._twins(signature.inputs), self._twins(signature.outputs)
+        self.graph.inputs = [entering.get(index, index) for index in self.graph.inputs]
+        self.graph.outputs = [leaving.get(index, index) for index in self.graph.outputs]
+        rounding = (self._operator(Code.QUANTIZE, twin, index) for index, twin in entering.items())
+        widening = (self._operator(Code.DEQUANTIZE, index, twin) for index, twin in leaving.items())
+        self.graph.operators = [*rounding, *self.graph.operators, *widening]
+
+    def _twins(self, boundary: Sequence[schema.TensorMapT]) -> dict[int, int]:
+        """Int8 tensor of a boundary -> the float one that its entries name from now on."""
+        twins: dict[int, int] = {}
+        for entry in boundary:
+            if self._is_int8(entry.tensorIndex):
+                if entry.tensorIndex not in twins:
+                    twins[entry.tensorIndex] = self._float_twin(entry.tensorIndex)
+                entry.tensorIndex = twins[entry.tensorIndex]
+        return twins
+
+    def _is_int8(self, index: int) -> bool:
+        # A negative index stands for an input that is left out.
+        return index >= 0 and self.graph.tensors[index].type == Type.INT8
+
+    def _float_twin(self, index: int) -> int:
+        tensor, twin = self.graph.tensors[index], schema.TensorT()
+        twin.shape, twin.shapeSignature, twin.hasRank = tensor.shape, tensor.shapeSignature, tensor.hasRank
+        twin.type, twin.name = Type.FLOAT32, tensor.name + b"_float"
+        self.graph.tensors.append(twin)
+        return len(self.graph.tensors) - 1
+
+    def _operator(self, code: int, source: int, result: int) -> schema.OperatorT:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._opcode(code)
+        operator.inputs, operator.outputs = np.array([source], np.int32), np.array([result], np.int32)
+        return operator
+
+    def _opcode(self, code: int) -> int:
+        """The place of an operator's code in the model, which gets it where it has not."""
+        codes = [_builtin(entry) for entry in self.model.operatorCodes]
+        if code in codes:
+            return codes.index(code)
+        entry = schema.OperatorCodeT()
+        # Both fit the older field too, which older runtimes read. Version 2 takes int8.
+        entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, code, 2
+        self.model.operatorCodes.append(entry)
+        return len(codes)
+
+    def _code(self, operator: schema.OperatorT) -> int:
+        return _builtin(self.model.operatorCodes[operator.opcodeIndex])
+
+
+def _builtin(entry: schema.OperatorCodeT) -> int:
+    return max(entry.builtinCode, entry.deprecatedBuiltinCode)

@@ -1,0 +1,35 @@
+"""Verdicts on an int8 artifact's integers, as gates beside those of parity and memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.artifacts import ArtifactCard
+from models.checkpoint import LoadedModel
+from models.contract import IMAGE_ENCODER
+from validation.gates import Gate
+from validation.integers.artifact import check_artifact
+from validation.integers.checks import IntegerReport
+
+INT8_SHARE = 0.95
+"""Of the image encoder's multiply-accumulates, which are most of a frame's."""
+
+TOLD = 3
+"""Faults that a failed gate names; the others are counted."""
+
+
+def integer_gates(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Iterator[Gate]:
+    """Verdicts on the integers in the files of a card, read back and held to the checkpoint they were made from; none
+    where it is a float one. Raises InputError where a file cannot be read."""
+    if loaded.recipe is not None:
+        yield from gates_of(check_artifact(loaded, folder, card))
+
+
+def gates_of(report: IntegerReport) -> Iterator[Gate]:
+    """One gate for each check, and one on the image encoder's share of int8."""
+    for verdict in report.verdicts:
+        faults = [f"{where}: {what}" for where, what in verdict.faults.items()]
+        more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
+        found = "; ".join(faults[:TOLD]) + more
+        yield Gate("integers", f"faults of {verdict.name}", len(faults), 0, False, verdict.says, found)
+    share = report.shares[IMAGE_ENCODER].value
+    yield Gate(IMAGE_ENCODER, "int8 share of MACs", share, INT8_SHARE, True, "what stays in float gains no speed")
