@@ -23,6 +23,7 @@ from mobile_runtime.torch_backend import TorchBackend
 from models.artifacts import card_path, read_card
 from models.checkpoint import LoadedModel, load_model
 from models.config import preset
+from models.console import silenced
 from models.contract import IMAGE_ENCODER
 from models.files import bytes_in
 from models.targets import INT8, TARGETS
@@ -43,6 +44,14 @@ def artifacts(loaded: LoadedModel, precision: str, folder: Path) -> dict[str, tu
         files = set(read_card(folder, TARGETS[name]).files.values())
         found[name] = load_artifacts(TARGETS[name], folder), sum(bytes_in(folder / file) for file in files)
     return found
+
+
+def _keep_executorch_on_one_thread() -> None:
+    """Its pool is the process's and heeds nothing that torch is told."""
+    with silenced():
+        from executorch.extension.pybindings import portable_lib
+
+        portable_lib._unsafe_reset_threadpool(1)
 
 
 @click.command()
@@ -67,6 +76,7 @@ def main(
     """
     with tempfile.TemporaryDirectory() as temporary, shown_steps() as steps:
         steps.begin("loading and converting the models")
+        _keep_executorch_on_one_thread()
         models = {
             "fp32": load_model(preset(config), float_checkpoint),
             INT8: load_model(preset(config), checkpoint, quantized=True),

@@ -28,7 +28,8 @@ FRAMES = 8
 """Frames that are recorded unless fewer are wanted: by then the bank is full and slots were replaced."""
 
 ORDINARY_DB = {"fp32": 100.0, "fp16": 40.0}
-"""The least SQNR of an operation against what the float model makes of the artifact's own inputs to it."""
+"""The least SQNR of an operation against what the float model makes of the artifact's own inputs to it: about 20 dB
+below the least that was measured of `nano`'s honest artifacts, 119.5 and 61.0 dB. A weight off by a tenth gives 20."""
 
 
 @dataclass(frozen=True)
