@@ -63,6 +63,20 @@ PARITY_LIMITS = {
         "levels (half-way between two either way; rounding down would be 50 %), mean IoU 0.9975 and more, least "
         "0.9675, 0.04 points of J&F lost; 40 dB is an error of 1 %",
     ),
+    "int8": ParityLimits(
+        sqnr_db=25.0,
+        same_tokens=0.95,
+        same_slots=1.0,
+        same_levels=0.95,
+        mean_iou=0.97,
+        min_iou=0.93,
+        points_lost=1.0,
+        clips=1.0,
+        reason="held to the quantized model itself: int8 layers given the same integers give the same, so Core ML's "
+        "packages are exact; in native runtimes norms and softmax are another 1e-7 off, which now and then turns a "
+        "value between two integers, and layers behind make more of it: 31.1 dB and more measured, all tokens, slots "
+        "and levels, mean IoU 0.986 and more, least 0.969, 0.02 points of J&F lost",
+    ),
 }
 
 
