@@ -103,7 +103,8 @@ class QuantizedLayer(nn.Module):
             bias = None if bias is None else whole_bias(bias, self.input.scale, scale)
         scale = by_channel(scale, weight)
         weight = fake_quantized(weight, scale, torch.zeros_like(scale), WEIGHT_RANGE)
-        return _application(self.layer)(x, weight, bias)
+        apply = _application(self.layer)
+        return apply(x, weight, bias) if self.training else _summed_exactly(apply, x, weight, bias)
 
 
 class FrozenLayer(nn.Module):
@@ -145,9 +146,7 @@ class FrozenLayer(nn.Module):
         if torch.compiler.is_exporting():
             x = self.apply_weight(x, weight, bias)
         else:
-            # Products of int8 are summed exactly in float64, as kernels sum them in int32; float32 would now and then
-            # turn a value that lies between two integers, and layers behind make much of one.
-            x = self.apply_weight(x.double(), weight.double(), None if bias is None else bias.double()).float()
+            x = _summed_exactly(self.apply_weight, x, weight, bias)
         return x if self.leaving is None else _rounded(x, *self.leaving)
 
     def unfold(self) -> None:
@@ -195,6 +194,14 @@ def _application(like: Layer) -> Callable[[Tensor, Tensor, Tensor | None], Tenso
         how = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
         apply = functools.partial(F.conv2d, **how)
     return functools.partial(_rectified, apply) if isinstance(like, RECTIFIED) else apply
+
+
+def _summed_exactly(apply: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Products of int8 numbers, summed in float64, which is as exact as the int32 of kernels.
+
+    float32 would now and then turn a value that lies between two integers, and the layers behind make much of one.
+    """
+    return apply(x.double(), weight.double(), None if bias is None else bias.double()).float()
 
 
 def _rectified(apply: Callable[..., Tensor], *arguments: Tensor | None) -> Tensor:

@@ -55,6 +55,12 @@ def test_artifacts_of_which_only_some_are_int8(run, assert_refused, tmp_path, wr
     assert_refused(run("validate", tmp_path), "mixes int8 and float artifacts", "one kind")
 
 
+def test_locating_in_int8_artifacts(run, assert_refused, tmp_path, write_card):
+    replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
+    (tmp_path / "file").touch()
+    assert_refused(run("validate", tmp_path, "--locate", "mask_decoder"), "--locate follows float values", "int8")
+
+
 def test_float_weights_for_int8_artifacts(run, assert_refused, tmp_path, write_card):
     replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
     (tmp_path / "file").touch()

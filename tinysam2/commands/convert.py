@@ -50,6 +50,7 @@ def command(
     Example:
       tinysam2 convert executorch --preset nano --output artifacts
       tinysam2 convert coreml --precision fp32 --output artifacts
+      tinysam2 convert tflite --precision int8 --checkpoint int8.safetensors --output artifacts
     """
     precision = checked_precision(target, precision)
     target.require_installed()

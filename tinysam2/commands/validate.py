@@ -90,8 +90,9 @@ def command(
     Each program runs on the inputs that the float model met on the clips, and each artifact tracks them with a memory
     bank of its own. A CLIP with masks/ beside frames/ is prompted with its first mask unless a prompt is given. Where
     the truth is known, as in a data set and in the embedded clip, the artifact's J&F must not fall behind the float
-    model's. Memory is held to a budget; whether it grows is checked with --measure. Exit status: 0 passed, 1 a gate
-    failed, 2 bad input.
+    model's. int8 artifacts are held against the quantized model that --checkpoint holds, and their integers are read
+    back and compared with it. Memory is held to a budget; whether it grows is checked with --measure. Exit status: 0
+    passed, 1 a gate failed, 2 bad input.
 
     \b
     Example:
@@ -100,6 +101,7 @@ def command(
       tinysam2 validate artifacts --data DAVIS --split val --frames 12
       tinysam2 validate artifacts --budget budget.json --measure
       tinysam2 validate artifacts --report report.html --report junit.xml
+      tinysam2 validate artifacts --checkpoint int8.safetensors
       tinysam2 validate artifacts --locate
       tinysam2 validate artifacts --locate mask_decoder
     """
@@ -126,6 +128,9 @@ def command(
     reports = reports or (artifacts / "report.json", artifacts / "report.html")
     for report in reports:
         check_report_file(report)
+    int8 = cards[0].precision == INT8
+    if locate and int8:
+        raise InputError("--locate follows float values, and these artifacts are int8; leave --locate out")
     if locate:
         check_output_file(artifacts / PLOT)
     if clip and not (points or box or mask):
@@ -148,7 +153,7 @@ def command(
     gallery = Gallery()
     with shown_steps() as steps:
         steps.begin("loading the models")
-        loaded = load_model(cards[0].config, checkpoint, quantized=cards[0].precision == INT8)
+        loaded = load_model(cards[0].config, checkpoint, quantized=int8)
         result = validate_artifacts(
             loaded,
             artifacts,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from models.layers import LinearReLU
 from models.targets import TARGETS
 from validation.integers.checks import IntegerReport, check_integers
 
@@ -87,12 +87,12 @@ def test_a_scale_that_fp16_does_not_hold_even_where_the_checkpoint_has_it_too(ta
 
 
 @every_target
-def test_a_layer_left_in_float_against_the_recipe(target, tiny, converted, read, float_linear):
-    report = check_integers(tiny.layers(), read(target, converted(float_linear, target)))
-    assert failures(report) == {"recipe": {"image_encoder.linear": "its weight is float, the recipe says w8a8"}}
+def test_a_layer_left_in_float_against_the_recipe(target, tiny, converted, read, float_pointwise):
+    report = check_integers(tiny.layers(), read(target, converted(float_pointwise, target)))
+    assert failures(report) == {"recipe": {"image_encoder.pointwise": "its weight is float, the recipe says w8a8"}}
     whole = check_integers(tiny.layers(), read(target, converted(tiny.model, target)))
     lost = whole.shares["image_encoder"].int8 - report.shares["image_encoder"].int8
-    assert lost == 64 * 20 * 12
+    assert lost == 64 * 12 * 16
 
 
 def test_a_zero_point_off_by_one_in_a_package(tiny, converted, read, tmp_path):
@@ -148,14 +148,14 @@ def test_scales_along_another_axis_in_a_tflite_file(tiny, converted, read, tmp_p
 
 
 @pytest.fixture(scope="module")
-def float_linear(tiny):
+def float_pointwise(tiny):
     """The model with one of its layers in float, of the very values that its integers stand for."""
     model = copy.deepcopy(tiny.model)
-    frozen = model.image_encoder.linear
-    model.image_encoder.linear = LinearReLU(12, 20)
+    frozen = model.image_encoder.pointwise
+    model.image_encoder.pointwise = nn.Conv2d(16, 12, 1)
     with torch.no_grad():
-        model.image_encoder.linear.weight.copy_(frozen.weight.float() * frozen.weight_scale[:, None])
-        model.image_encoder.linear.bias.copy_(frozen.bias)
+        model.image_encoder.pointwise.weight.copy_(frozen.weight.float() * frozen.weight_scale[:, None, None, None])
+        model.image_encoder.pointwise.bias.copy_(frozen.bias)
     return model.requires_grad_(False)
 
 
