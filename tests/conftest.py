@@ -17,16 +17,16 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def nano_model():
-    """The shipped nano model, in evaluation mode; tests must not change it."""
-    from models.checkpoint import load_model
+    """The seeded nano model, in evaluation mode; tests must not change it."""
+    from models.checkpoint import seeded_model
     from models.config import preset
 
-    return load_model(preset("nano")).model
+    return seeded_model(preset("nano"))
 
 
 @pytest.fixture(scope="session")
 def nano_backend(nano_model):
-    """The shipped nano model on one thread; it holds no state between calls."""
+    """The seeded nano model on one thread; it holds no state between calls."""
     import torch
 
     from mobile_runtime.torch_backend import TorchBackend

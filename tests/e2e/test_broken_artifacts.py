@@ -32,7 +32,7 @@ def test_perturbed_weights_fail_the_program_that_holds_them(copied, failed_gates
     weights = next(folder.glob("mask_decoder.mlpackage/**/weight.bin"))
     weight = loaded.model.mask_decoder.transformer.layers[0].mlp.layers[0].weight.detach().half().numpy()
     noise = np.random.default_rng(0).standard_normal(weight.shape)
-    perturbed = (weight * (1 + 0.1 * noise)).astype(np.float16)
+    perturbed = (weight * (1 + 0.5 * noise)).astype(np.float16)
     data = weights.read_bytes()
     assert data.count(weight.tobytes()) == 1
     weights.write_bytes(data.replace(weight.tobytes(), perturbed.tobytes()))

@@ -7,6 +7,9 @@ import pytest
 from models.targets import TARGETS
 from validation.sample_clip import write_sample_clip
 
+GRAPH_BYTES = 1.5 * 2**20
+"""Room for what a file holds beside weights: operators, names, scales, position tables. Weights in fp16 have none."""
+
 
 @pytest.fixture(scope="module")
 def int8_checkpoint(tmp_path_factory):
@@ -54,7 +57,8 @@ def test_core_mls_packages_compute_exactly_what_the_quantized_model_does(tinysam
     assert errors == {0.0}
 
 
-def test_int8_artifacts_take_a_third_of_the_bytes_of_the_weights(int8_artifacts, loaded):
+def test_int8_artifacts_hold_weights_in_one_byte_each(int8_artifacts, loaded):
     parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
     for pattern in ("*.pte", "*.tflite", "*.mlpackage/**/weight.bin"):
-        assert sum(file.stat().st_size for file in int8_artifacts.glob(pattern)) < 0.4 * 4 * parameters, pattern
+        size = sum(file.stat().st_size for file in int8_artifacts.glob(pattern))
+        assert parameters < size < parameters + GRAPH_BYTES, pattern

@@ -7,7 +7,7 @@ import numpy as np
 from models.programs import build_programs
 from models.targets import TARGETS
 
-PROGRAM, LAYER = "mask_decoder", "transformer.layers.0.mlp.layers.0"
+PROGRAM, LAYER = "mask_decoder", "transformer.layers.0.mlp.layers.1"
 
 
 def _located(result) -> dict:

@@ -37,7 +37,7 @@ SETTINGS = TrainingSettings()
         *(
             (LossWeights(), field, value, "at least 0, and finite")
             for field in LossWeights.__dataclass_fields__
-            if field != "all_masks"
+            if field not in ("all_masks", "focal_alpha")
             for value in (-1.0, INF, NAN)
         ),
         (LossWeights(), "all_masks", 1.5, "a share, 0 to 1"),

@@ -1,0 +1,1 @@
+"""Artifacts and runtimes broken on purpose: which gate fails on which fault."""

@@ -1,0 +1,146 @@
+"""One target's honest artifacts, what breaks them, and the backends that come of it."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobile_runtime.backend import Backend
+from mobile_runtime.loading import load_artifacts
+from models.artifacts import ArtifactCard
+from models.checkpoint import LoadedModel
+from models.targets import INT8, TARGETS
+from validation.gates import Gate
+from validation.integers.gates import integer_gates
+
+KEPT, KEPT_BROKEN = 256, 4
+"""Calls of the honest artifacts, which all faults around them share, and of broken ones, that are not run twice."""
+
+Run = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""A program's name and its inputs to its outputs, as `Backend.run`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """The artifacts of one target, which `honest` runs; copies of them are broken."""
+
+    loaded: LoadedModel
+    folder: Path
+    card: ArtifactCard
+    honest: Backend
+
+    @property
+    def name(self) -> str:
+        return f"{TARGETS[self.card.target].title} {self.card.precision}"
+
+    @contextmanager
+    def copied(self) -> Iterator[Path]:
+        """A copy of the artifacts and their card, for as long as it is needed."""
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = Path(temporary)
+            self.card.write(copy)
+            for file in set(self.card.files.values()):
+                source = self.folder / file
+                (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / file)
+            yield copy
+
+
+@dataclass(frozen=True, eq=False)
+class Broken:
+    """A broken artifact in its runtime, and the verdicts on the integers in its files, where it has any."""
+
+    backend: Backend
+    integers: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """One way to break an artifact or what runs it.
+
+    name, what: in a word, and in a sentence. of: "loop" (what a runtime passes), "weights", "file", "program" or
+    "integers"; "" for none. breaks: what a bench becomes; raises InputError where the broken artifact is refused.
+    targets: those that it can be done to.
+    """
+
+    name: str
+    what: str
+    of: str
+    breaks: Callable[[Bench], Broken]
+    targets: tuple[str, ...] = tuple(TARGETS)
+
+    def applies(self, bench: Bench) -> bool:
+        """Whether it can be made there: integers are broken in int8 artifacts alone, weights in float ones."""
+        if bench.card.target not in self.targets:
+            return False
+        return self.of not in (("weights", "program") if bench.card.precision == INT8 else ("integers",))
+
+
+def loop_fault(name: str, what: str, wrap: Callable[[Run], Run]) -> Fault:
+    """A fault of what is around the programs. wrap: what runs a program, to what runs it wrongly."""
+    return Fault(name, what, "loop", lambda bench: Broken(_Wrapped(bench.honest, wrap)))
+
+
+def copy_fault(
+    name: str,
+    what: str,
+    of: str,
+    damage: Callable[[Path, Bench], None],
+    targets: tuple[str, ...] = tuple(TARGETS),
+) -> Fault:
+    """A fault of the files. damage: is given a copy of the artifacts to spoil."""
+
+    def breaks(bench: Bench) -> Broken:
+        with bench.copied() as folder:
+            damage(folder, bench)
+            backend = load_artifacts(TARGETS[bench.card.target], folder)
+            return Broken(Remembering(backend, KEPT_BROKEN), tuple(integer_gates(bench.loaded, folder, bench.card)))
+
+    return Fault(name, what, of, breaks, targets)
+
+
+def edit_card(folder: Path, bench: Bench, **changed: object) -> None:
+    """Writes other values into a copy's card."""
+    path = folder / f"{bench.card.target}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+class Remembering(Backend):
+    """Passes calls on and answers the same call again without running it: most faults leave most calls as they were.
+
+    kept: the calls remembered, the last ones.
+    """
+
+    def __init__(self, backend: Backend, kept: int) -> None:
+        super().__init__(backend.config, backend.io_dtype.name)
+        self.target, self.runtime = backend.target, backend.runtime
+        self._backend, self._kept = backend, kept
+        self._answers: dict[bytes, dict[str, np.ndarray]] = {}
+
+    def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        digest = hashlib.sha256(program.encode())
+        for value in inputs.values():
+            digest.update(value.tobytes())
+        key = digest.digest()
+        if key not in self._answers:
+            if len(self._answers) >= self._kept:
+                del self._answers[next(iter(self._answers))]
+            self._answers[key] = self._backend.execute(program, inputs)
+        return dict(self._answers[key])
+
+
+class _Wrapped(Backend):
+    """Passes every call through a function that spoils inputs or outputs."""
+
+    def __init__(self, honest: Backend, wrap: Callable[[Run], Run]) -> None:
+        super().__init__(honest.config, honest.io_dtype.name)
+        self.target, self.runtime = honest.target, honest.runtime
+        self._run = wrap(honest.run)
+
+    def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(value, self.io_dtype) for name, value in self._run(program, inputs).items()}
