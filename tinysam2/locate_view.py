@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from models.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
-from tinysam2.console import print_table
 
 if TYPE_CHECKING:
     from models.checkpoint import LoadedModel
@@ -62,6 +61,8 @@ def locate_layers(
 
 def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
     """Prints the first wrong layer of each program, and what a delegate does otherwise than its kernels."""
+    from tinysam2.console import print_table
+
     click.echo("the first layer whose own error leaves the ordinary")
     rows = []
     for errors in found:
