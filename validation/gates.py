@@ -8,7 +8,7 @@ from models.config import ModelConfig
 from models.contract import MEMORY_ENCODER
 from validation.budget import Budget, read_budget
 from validation.memory_measured import FRAMES, MeasuredMemory
-from validation.parity import ChainParity, ClipParity, ProgramParity
+from validation.parity import UNDECIDED, ChainParity, ClipParity, ProgramParity
 
 MIB = 2**20
 
@@ -118,7 +118,7 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     """Verdicts on each program's outputs and on the clips."""
     limits = PARITY_LIMITS[precision]
     for program in programs:
-        yield Gate(program.program, "SQNR dB", program.sqnr_db, limits.sqnr_db, True, limits.reason)
+        yield Gate(program.program, "SQNR dB", program.sqnr_db, limits.sqnr_db, True, limits.reason, _left_out(program))
         for measure in ("same_tokens", "same_slots", "same_levels"):
             value = getattr(program, measure)
             if value is not None:
@@ -131,6 +131,15 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     share = 1 - len(regressed) / len(chain.clips)
     found = "; ".join(map(_regression, regressed))
     yield Gate("clips", "share without regression", share, limits.clips, True, limits.reason, found)
+
+
+def _left_out(program: ProgramParity) -> str:
+    if not program.undecided:
+        return ""
+    return (
+        f"masks and pointers of {program.undecided} of {program.calls} calls left out: the object's score lies within "
+        f"{UNDECIDED} of 0, and the float model's on the other side"
+    )
 
 
 def _worst_frame(chain: ChainParity) -> str:

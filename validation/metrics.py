@@ -6,14 +6,15 @@ MAX_SQNR_DB = 200.0
 """What equal tensors are given, so that a report holds numbers only."""
 
 
-def sqnr_db(reference: np.ndarray, actual: np.ndarray) -> float:
+def sqnr_db(reference: np.ndarray, actual: np.ndarray, unit: float = 0.0) -> float:
     """Signal to quantization-noise ratio in dB: energy of the reference over energy of the difference.
 
-    At most `MAX_SQNR_DB`; at least its negative, which is also what a value that is not finite is given.
+    At most `MAX_SQNR_DB`; at least its negative, which is also what a value that is not finite is given. unit: a
+    reference smaller than it in root mean square is taken to be as large: what a number near zero is measured by.
     """
     reference, actual = np.asarray(reference, np.float64), np.asarray(actual, np.float64)
     noise = np.square(reference - actual).sum()
-    signal = np.square(reference).sum()
+    signal = max(np.square(reference).sum(), unit**2 * reference.size)
     if not np.isfinite(noise):
         return -MAX_SQNR_DB
     if noise == 0:

@@ -7,13 +7,20 @@ import numpy as np
 
 from mobile_runtime.backend import Backend
 from mobile_runtime.prompts import Prompt
-from mobile_runtime.tracker import TrackedFrame, Tracker
-from models.contract import MEMORY_ENCODER
+from mobile_runtime.tracker import TrackedFrame, TrackedObject, Tracker
+from models.contract import MASK_DECODER, MEMORY_ENCODER
 from validation.bank_match import BankMatch, match_banks
 from validation.metrics import cosine, mask_iou, max_abs_error, sqnr_db
 from validation.recording import Call
 from validation.scenes import Scene
 from validation.scores import RunningScore
+
+UNDECIDED = 0.01
+"""Logit of the object being in the frame up to which, either side of 0, the float model is undecided, and a runtime may
+say the opposite: ten times what fp16 moves it by. There neither mask nor pointer of the two can be compared."""
+
+UNITS = {"object_score": 1.0}
+"""Outputs of one number that may be near 0 without being small, and their unit; a logit's is 1."""
 
 Score = Mapping[str, float]
 """J, F and their mean JF of a clip, 0 to 1: means over its objects."""
@@ -36,6 +43,9 @@ class ProgramParity:
     Of the memory encoder, None for the other programs and where no call tells: same_tokens: the mean share of the
     tokens chosen from a frame that the float model chose too. same_slots: the share of calls after which every age of
     a slot and a pointer is the float model's. same_levels: the share of the qualities written that are.
+
+    undecided: the mask decoder's calls in which the float model could not tell whether the object is there and the
+    artifact said the opposite; there masks and pointers were not compared.
     """
 
     program: str
@@ -44,6 +54,7 @@ class ProgramParity:
     same_tokens: float | None
     same_slots: float | None = None
     same_levels: float | None = None
+    undecided: int = 0
 
     @property
     def sqnr_db(self) -> float:
@@ -126,12 +137,25 @@ def mean_score(scores: list[Score | None]) -> dict[str, float] | None:
     return {name: float(np.mean([score[name] for score in known])) for name in known[0]} if known else None
 
 
+def _undecided(expected: float, found: float) -> bool:
+    """Whether two logits of an object being in the frame differ in nothing but a choice that could go either way."""
+    return abs(expected) < UNDECIDED and (expected > 0) != (found > 0)
+
+
+def _iou(expected: TrackedObject, found: TrackedObject) -> float:
+    """Mask IoU; 1 where the float model was undecided whether there is a mask at all."""
+    if _undecided(expected.object_score, found.object_score):
+        return 1.0
+    return mask_iou(expected.mask, found.mask)
+
+
 class ParityCheck:
     """Follows the float model through clips, frame by frame, with one artifact backend."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._tensors: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+        self._undecided = 0
         self._banks: list[BankMatch] = []
         self._clips: list[ClipParity] = []
         self._memory_tokens = 0
@@ -155,10 +179,13 @@ class ParityCheck:
             matched = match_banks(reference, actual, self.backend.config)
             self._banks.append(matched)
             reference, actual = matched.reference, matched.actual
+        elif call.program == MASK_DECODER and _undecided(*(o["object_score"].item() for o in (reference, actual))):
+            actual = {**reference, **{name: actual[name] for name in ("iou", "object_score")}}
+            self._undecided += 1
         measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
         for name, by_call in measured.items():
             pair = reference[name], actual[name]
-            by_call.append((sqnr_db(*pair), cosine(*pair), max_abs_error(*pair)))
+            by_call.append((sqnr_db(*pair, UNITS.get(name, 0.0)), cosine(*pair), max_abs_error(*pair)))
         least = min(by_call[-1][0] for by_call in measured.values())
         for state in states:
             self._by_state[state] = min(least, self._by_state.get(state, least))
@@ -176,7 +203,7 @@ class ParityCheck:
         reference, the mean over objects.
         """
         tracked = self.tracker.track(frame, prompts)
-        ious = [mask_iou(reference.objects[i].mask, tracked.objects[i].mask) for i in reference.objects]
+        ious = [_iou(reference.objects[i], tracked.objects[i]) for i in reference.objects]
         self._ious.append(float(np.mean(ious)))
         self._score.add(truth, tracked.ids)
         banks = self.tracker.banks.values()
@@ -201,6 +228,7 @@ class ParityCheck:
                     for name, m in tensors.items()
                 ),
                 *(self._bank_shares() if program == MEMORY_ENCODER else (None, None, None)),
+                undecided=self._undecided if program == MASK_DECODER else 0,
             )
             for program, tensors in self._tensors.items()
         )

@@ -73,7 +73,8 @@ def _weights(model: TinySAM2) -> dict[str, np.ndarray]:
 @cache
 def _places(bench: Bench) -> dict[str, list[Place]]:
     """Every place of every weight in the honest artifacts, in fp32 or fp16 and whatever the order of its axes."""
-    data = {path.relative_to(bench.folder): path.read_bytes() for path in files_of_weights(bench.folder)}
+    with bench.copied() as folder:
+        data = {path.relative_to(folder): path.read_bytes() for path in files_of_weights(folder)}
     return {
         name: list(_places_of(values, data)) if values.size >= FEWEST else []
         for name, values in _weights(bench.loaded.model).items()
@@ -174,12 +175,12 @@ def _keys_for_values(model: TinySAM2) -> None:
 
 
 def _overflowing(model: TinySAM2) -> None:
-    """First layers 10,000 times as large, the next as much smaller: the same in fp32."""
+    """First layers 100,000 times as large, the next as much smaller: the same in fp32."""
     for head in model.mask_decoder.hypernetworks:
         first, second, _ = head.layers
-        first.weight.mul_(1e4)
-        first.bias.mul_(1e4)
-        second.weight.div_(1e4)
+        first.weight.mul_(1e5)
+        first.bias.mul_(1e5)
+        second.weight.div_(1e5)
 
 
 def _in_bits(bits: int) -> Callable[[TinySAM2], None]:
@@ -219,6 +220,8 @@ WEIGHT_FAULTS: tuple[Fault, ...] = (
     weights_fault("keys-values", "a layer's key and value projections exchanged", _keys_for_values),
     weights_fault("bf16-weights", "weights rounded to bfloat16's 8 bits", _in_bits(8)),
     weights_fault("4-bit-weights", "weights rounded to 4 bits", _in_bits(4)),
-    weights_fault("overflow", "mask heads' first layers 10,000 times as large, the next as much smaller", _overflowing),
+    weights_fault(
+        "overflow", "mask heads' first layers 100,000 times as large, the next as much smaller", _overflowing
+    ),
     weights_fault("other-weights", "weights of another model", _of_another_seed),
 )

@@ -48,8 +48,8 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, t
         if can_measure():
             assert all(target["measured"]["frames"] == 300 for target in report["targets"])
         assert "All 3 targets passed" in (folder / "report.html").read_text(encoding="utf-8")
-        assert manifest["weights"]["trained"] is False
-        assert "untrained weights" in result.output
+        assert manifest["weights"]["trained"] is True
+        assert "shipped weights (nano)" in result.output
 
 
 def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impossible_gates):

@@ -66,7 +66,7 @@ def test_the_scores_are_those_of_score(evaluate, run, data, tmp_path, prompt):
 def test_json_goes_to_a_file_beside_the_table(evaluate, tmp_path):
     result = evaluate("--json", tmp_path / "scores/nano.json")
     assert "koi" in result.stdout
-    assert json.loads((tmp_path / "scores/nano.json").read_text())["settings"]["trained"] is False
+    assert json.loads((tmp_path / "scores/nano.json").read_text())["settings"]["trained"] is True
 
 
 def test_a_finished_evaluation_is_only_read(evaluate, contents, tmp_path, monkeypatch):

@@ -44,6 +44,14 @@ def test_sqnr_is_energy_over_energy_of_the_difference(signal):
     assert sqnr_db(signal, signal + noise) == pytest.approx(expected)
 
 
+def test_a_number_near_zero_is_measured_by_its_unit():
+    assert sqnr_db(np.array([1e-4]), np.array([2e-4]), unit=1) == pytest.approx(80)
+    assert sqnr_db(np.array([10.0]), np.array([10.1]), unit=1) == pytest.approx(
+        sqnr_db(np.array([1.0]), np.array([1.01]))
+    )
+    assert sqnr_db(np.zeros(1), np.array([1e-3]), unit=1) == pytest.approx(60)
+
+
 def test_equal_tensors_have_the_highest_sqnr_and_cosine_and_no_error(signal):
     assert sqnr_db(signal, signal.copy()) == MAX_SQNR_DB == 200
     assert cosine(signal, 3 * signal) == pytest.approx(1)
