@@ -5,10 +5,11 @@ import click
 from mobile_runtime.memory import Amount, ModelMemory
 from models.contract import MEMORY_ENCODER
 from tinysam2.console import print_table
-from validation.gates import MIB, Gate, regresses
+from validation.gates import MIB, regresses
 from validation.memory_measured import MeasuredMemory
 from validation.parity import ChainParity, ClipParity
 from validation.report import Report, TargetReport
+from validation.reporting.figures import failed_gates, gate_sentence
 
 KIB = 1024
 
@@ -22,20 +23,13 @@ def print_report(report: Report) -> None:
     _print_memory(report)
     weights = report.weights if report.trained else f"untrained weights: {report.weights}"
     click.echo(f"preset {report.preset}, {weights}")
+    for target, gate in failed_gates(report.to_json()):
+        found = f"; {gate['found']}" if gate["found"] else ""
+        click.echo(f"  failed: {target['target']} {gate_sentence(gate)} ({gate['reason']}){found}")
     for target in report.targets:
-        failed = [gate for gate in target.gates if not gate.passed]
-        for gate in failed:
-            click.echo(f"  failed: {target.target} {_sentence(gate)}")
         unmeasured = "" if target.measured else "; growth of memory not measured"
-        click.echo(
-            f"{'FAILED' if failed else 'passed'}: {target.target} {target.precision} ({target.runtime}{unmeasured})"
-        )
-
-
-def _sentence(gate: Gate) -> str:
-    wanted = "at least" if gate.at_least else "at most"
-    found = f"; {gate.found}" if gate.found else ""
-    return f"{gate.subject}, {gate.measure}: {gate.value:.4g}, {wanted} {gate.limit:g} ({gate.reason}){found}"
+        verdict = "passed" if target.passed else "FAILED"
+        click.echo(f"{verdict}: {target.target} {target.precision} ({target.runtime}{unmeasured})")
 
 
 def _print_target(target: TargetReport) -> None:

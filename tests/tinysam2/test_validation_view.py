@@ -98,6 +98,6 @@ def test_a_budget_that_is_exceeded_is_told_with_program_operation_and_tensor(sho
         line for line in shown(replace(BUDGET, activations=Limit(1, "why"))).splitlines() if "failed:" in line
     ]
     assert failure == (
-        "  failed: executorch image_encoder, activations MiB: 2, at most 1 (why); at its peak, in conv_7, these are "
-        "alive: wide_4 (1,024.0 KiB), image (1.0 KiB)"
+        "  failed: executorch image_encoder: activations MiB is 2 and must be at most 1 (why); at its peak, in conv_7, "
+        "these are alive: wide_4 (1,024.0 KiB), image (1.0 KiB)"
     )
