@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.faults.measuring import VISIBLE_IOU, Finding
+from validation.integers.checks import CHECKS
 
 SHORT = {
     "image_encoder SQNR": "SQNR IE",
@@ -15,9 +16,7 @@ SHORT = {
     "mean mask IoU": "mean IoU",
     "least mask IoU": "least IoU",
     "share without regression": "clips",
-    "faults of weights": "integers: weights",
-    "faults of scales": "integers: scales",
-    "faults of zero points": "integers: zero points",
+    **{f"faults of {check.name}": f"integers: {check.name}" for check in CHECKS},
 }
 
 

@@ -5,6 +5,7 @@ So an error does not travel: what a layer adds by itself is all that shows there
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -45,17 +46,31 @@ class Followed:
     faults: Sequence[Fault]
 
 
-def follow(graph: FloatGraph, inputs: Mapping[str, np.ndarray], values: Values, limit_db: float) -> Followed:
+def follow(
+    graph: FloatGraph,
+    inputs: Mapping[str, np.ndarray],
+    values: Values,
+    limit_db: float,
+    units: Mapping[Node, float] = MappingProxyType({}),
+) -> Followed:
     """Finds every operation's value in an artifact's, and the operations that are wrong.
 
     inputs: as the artifact took them. limit_db: the least SQNR that an honest operation of this precision reaches.
+    units: of outputs that may be near 0 without being small, as `sqnr_db` takes them.
     """
-    return _Following(graph, inputs, values, limit_db).followed()
+    return _Following(graph, inputs, values, limit_db, units).followed()
 
 
 class _Following:
-    def __init__(self, graph: FloatGraph, inputs: Mapping[str, np.ndarray], values: Values, limit_db: float) -> None:
-        self.graph, self.inputs, self.limit_db = graph, inputs, limit_db
+    def __init__(
+        self,
+        graph: FloatGraph,
+        inputs: Mapping[str, np.ndarray],
+        values: Values,
+        limit_db: float,
+        units: Mapping[Node, float],
+    ) -> None:
+        self.graph, self.inputs, self.limit_db, self.units = graph, inputs, limit_db, units
         self.computed = ComputedValues(values.computed)
         self.outputs = {
             node: torch.from_numpy(np.asarray(value, np.float32))
@@ -80,7 +95,7 @@ class _Following:
         own |= {fault.node: fault.own_db for fault in self.faults if fault.value is not None}
         for node, value in self.outputs.items():
             shown.setdefault(node, value)
-            own.setdefault(node, sqnr_db(expected[node].numpy(), value.numpy()))
+            own.setdefault(node, self._output_db(node, expected[node]))
         return Followed(shown, own, self.faults)
 
     def _adopted(self) -> dict[Node, Tensor]:
@@ -107,8 +122,11 @@ class _Following:
         """The artifact's value of an output, which is known by its place and not by its numbers."""
         if node not in self.outputs:
             return None
-        found = sqnr_db(result.numpy(), self.outputs[node].numpy())
+        found = self._output_db(node, result)
         return Match(-1, self.outputs[node], found) if found >= self.limit_db else None
+
+    def _output_db(self, node: Node, wanted: Tensor) -> float:
+        return sqnr_db(wanted.numpy(), self.outputs[node].numpy(), self.units.get(node, 0.0))
 
     def _failing(self, expected: Mapping[Node, Tensor]) -> list[Node]:
         settled = {*self.matches, *self._adopted()}
@@ -122,7 +140,7 @@ class _Following:
                 return fault
         first = next((node for node in suspects if not moves_only(node)), suspects[0])
         output = failing[0]
-        return Fault(first, sqnr_db(expected[output].numpy(), self.outputs[output].numpy()), None)
+        return Fault(first, self._output_db(output, expected[output]), None)
 
     def _add_faults_without_effect(self, expected: Mapping[Node, Tensor]) -> None:
         """Wrong layers that outputs do not show, because what follows makes next to nothing of them."""
@@ -156,8 +174,7 @@ class _Following:
         if wanted is None or not wanted.is_floating_point():
             return
         if node in self.outputs:
-            value = self.outputs[node]
-            yield Match(-1, value, sqnr_db(wanted.numpy(), value.numpy()))
+            yield Match(-1, self.outputs[node], self._output_db(node, wanted))
         elif not moves_only(node):
             yield from self.computed.likely(wanted, TRIES)
 

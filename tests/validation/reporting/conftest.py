@@ -184,7 +184,7 @@ def findings() -> Report:
         ("executorch", "fp32", 130.2, 2),
         ("tflite", "fp32", 200.0, 2),
     ):
-        programs = tuple(program_of(program, sqnr - 7 * place) for place, program in enumerate(PROGRAMS))
+        programs = tuple(program_of(program, sqnr - 6 * place) for place, program in enumerate(PROGRAMS))
         chain = ChainParity((clip_of("koi", place=0),), 124, 12_588 * factor)
         gates = (
             *parity_gates(precision, programs, chain),

@@ -1,0 +1,130 @@
+"""Broken artifacts and runtimes fail a gate or are refused, and honest ones pass on other clips.
+
+All faults there are, and how far each changes masks: `python -m benchmarks.faults` (docs/faults.md).
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.targets import TARGETS
+from validation.sample_clip import write_sample_clip
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EVERYWHERE = (
+    "range", "bgr", "late-bank", "no-feedback", "reused-outputs", "tokens-permuted", "xy-swapped", "ages-stay",
+    "quality-ignored", "mask-unresized", "score-sign", "outputs-swapped", "noise-10", "stem-channel",
+)  # fmt: skip
+"""Caught in every target and precision."""
+
+IN_FP16 = "overflow"
+"""A fault of fp16 alone: in fp32 it is the same model."""
+
+IN_CORE_ML = "memory-nearest"
+
+ARTIFACTS = ("Core ML fp16", "ExecuTorch fp32", "LiteRT fp32")
+
+
+@pytest.fixture(scope="module")
+def findings(artifacts, tmp_path_factory):
+    """Fault -> artifact -> what the command found."""
+    output = tmp_path_factory.mktemp("faults")
+    chosen = [word for name in ("honest", *EVERYWHERE, IN_FP16, IN_CORE_ML) for word in ("--only", name)]
+    command = ["-m", "benchmarks.faults", "--output", output, "--artifacts", artifacts, "--frames", "4", *chosen]
+    ended = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (output / "faults.md").read_text().startswith(f"| fault | {' | '.join(ARTIFACTS)} |")
+    found: dict[str, dict[str, dict]] = {}
+    for finding in json.loads((output / "faults.json").read_text()):
+        found.setdefault(finding["fault"], {})[finding["artifact"]] = finding
+    return found
+
+
+@pytest.fixture
+def verdicts(findings):
+    """A fault's, by artifact."""
+    return lambda fault: {artifact: finding["verdict"] for artifact, finding in findings[fault].items()}
+
+
+def test_honest_artifacts_pass_beside_the_broken_ones(verdicts):
+    assert verdicts("honest") == dict.fromkeys(ARTIFACTS, "passed")
+
+
+@pytest.mark.parametrize("fault", EVERYWHERE)
+def test_a_fault_is_caught_in_every_target(verdicts, fault):
+    assert verdicts(fault) == dict.fromkeys(ARTIFACTS, "failed")
+
+
+def test_what_overflows_in_fp16_fails_there_and_nowhere_else(verdicts):
+    assert verdicts(IN_FP16) == dict(zip(ARTIFACTS, ("failed", "passed", "passed"), strict=True))
+
+
+def test_a_program_converted_with_another_interpolation_is_caught(verdicts):
+    assert verdicts(IN_CORE_ML) == {"Core ML fp16": "failed"}
+
+
+def test_wrong_weights_fail_the_program_that_holds_them_and_no_other(findings):
+    for finding in findings["stem-channel"].values():
+        assert [gate for gate in finding["caught_by"] if gate.endswith("SQNR")] == ["image_encoder SQNR"]
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_truncated_artifact_is_refused(tinysam2, copied, clip, target):
+    folder = copied(target)
+    largest = max((p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"), key=lambda p: p.stat().st_size)
+    data = largest.read_bytes()
+    largest.write_bytes(data[: len(data) // 2])
+
+    result = tinysam2("validate", folder, "--clip", clip)
+
+    assert result.exit_code == 2, result.output
+    assert "convert again" in result.stderr or "corrupt" in result.stderr or "cut" in result.stderr
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_an_artifact_of_another_preset_is_refused(tinysam2, copied, clip, target):
+    folder = copied(target)
+    card = folder / f"{target}.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "preset": "tinysam2-512"}))
+
+    result = tinysam2("validate", folder, "--clip", clip)
+
+    assert result.exit_code == 2, result.output
+    assert "another preset" in result.stderr
+
+
+def test_a_program_that_is_missing_is_refused(tinysam2, copied, clip):
+    folder = copied("coreml")
+    (folder / "mask_decoder.mlpackage").rename(folder / "elsewhere.mlpackage")
+
+    result = tinysam2("validate", folder, "--clip", clip)
+
+    assert result.exit_code == 2, result.output
+    assert "mask_decoder.mlpackage is missing" in result.stderr
+
+
+def test_artifacts_of_other_weights_fail(tinysam2, artifacts, clip, loaded, tmp_path):
+    from models.checkpoint import save_checkpoint, seeded_model
+
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(seeded_model(loaded.model.config, seed=1).state_dict(), other, {"preset": "nano"})
+
+    result = tinysam2("validate", artifacts, "--clip", clip, "--checkpoint", other, "--frames", 2, "--json")
+
+    assert result.exit_code == 1
+    assert not any(target["passed"] for target in json.loads(result.stdout)["targets"])
+
+
+def test_honest_artifacts_pass_on_other_clips(tinysam2, artifacts, other_artifacts, tmp_path):
+    for seed in range(1, 4):
+        write_sample_clip(tmp_path / "clips" / f"koi-{seed}", frames=4, seed=seed, objects=1 + seed % 2)
+
+    for folder in (artifacts, other_artifacts):
+        result = tinysam2("validate", folder, "--data", tmp_path / "clips", "--json")
+
+        assert result.exit_code == 0, result.output
+        assert len(json.loads(result.stdout)["clips"]) == 3
