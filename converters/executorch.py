@@ -1,10 +1,14 @@
 """ExecuTorch: all programs as the methods of one `.pte`, lowered to XNNPACK."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from executorch.backends.xnnpack._passes.remove_noop_expand_copy_pass import RemoveNoopExpandCopyPass
+from executorch.backends.xnnpack.operators.node_visitor import NodeVisitor
+from executorch.backends.xnnpack.operators.quant_params import QuantParams
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.generic_node_configs import (
     DeQuantizedPerTensorConfig,
@@ -13,7 +17,7 @@ from executorch.backends.xnnpack.partition.config.generic_node_configs import (
 )
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType, XNNPartitionerConfig
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.exir import to_edge_transform_and_lower
+from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
 from converters.export import ExportedModel
@@ -24,6 +28,9 @@ FILE = "tinysam2.pte"
 
 _DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
 """Not folded: int8 weights would be stored as the floats that they stand for."""
+
+_STORED = ExecutorchBackendConfig(segment_alignment=16)
+"""Each layer's weights are a segment of their own; XNNPACK wants 16, the default of 128 pads."""
 
 
 def _float_but_for_layers(config: type[XNNPartitionerConfig]) -> type[XNNPartitionerConfig]:
@@ -41,6 +48,27 @@ def _float_but_for_layers(config: type[XNNPartitionerConfig]) -> type[XNNPartiti
 _CONFIGS = [_float_but_for_layers(config) for config in ALL_PARTITIONER_CONFIGS]
 
 
+@contextmanager
+def _scales_of_biases_left_out() -> Iterator[None]:
+    """XNNPACK adds a bias as the whole number that it is and reads no scale of it: ones stand for all of a length.
+
+    As many bytes as the weights' scales, and stored by a name of their own for each layer.
+    """
+    serialized = NodeVisitor.get_quant_params
+
+    def without_scale(visitor: NodeVisitor, how: QuantParams, *rest: object) -> object:
+        if how.per_channel and how.dtype == torch.int32:
+            how = copy.copy(how)
+            how.scale = torch.ones_like(how.scale)
+        return serialized(visitor, how, *rest)
+
+    NodeVisitor.get_quant_params = without_scale
+    try:
+        yield
+    finally:
+        NodeVisitor.get_quant_params = serialized
+
+
 def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
     """Writes one multi-method file into `folder`; returns program -> file name.
 
@@ -55,7 +83,9 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         for exported in programs
     }
     partitioners = {name: [XnnpackPartitioner(configs=_CONFIGS)] for name in graphs}
-    lowered = to_edge_transform_and_lower(graphs, partitioner=partitioners)
+    # Every matrix product expands its factors to the shapes that they have: copies, which part XNNPACK's graphs.
+    with _scales_of_biases_left_out():
+        lowered = to_edge_transform_and_lower(graphs, [RemoveNoopExpandCopyPass()], partitioners)
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:
-        lowered.to_executorch().write_to_file(file)
+        lowered.to_executorch(_STORED).write_to_file(file)
     return dict.fromkeys(graphs, FILE)

@@ -12,7 +12,8 @@ from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_qu
 from litert_torch.quantize.quant_config import QuantConfig
 
 from converters.export import ExportedModel
-from converters.tflite_floats import with_floats
+from converters.tflite_bytes import packed, parsed, shorten_names
+from converters.tflite_floats import widen
 from models.files import atomic_path
 
 FILE = "tinysam2.tflite"
@@ -42,8 +43,11 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         model.export(str(temporary))
         if precision == "fp16":
             _cast_weights(temporary)
+        written = parsed(temporary.read_bytes())
         if precision == "int8":
-            temporary.write_bytes(with_floats(temporary.read_bytes()))
+            widen(written)
+        shorten_names(written)
+        temporary.write_bytes(packed(written))
     return {exported.name: FILE for exported in programs}
 
 

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
-IDENTIFIER = b"TFL3"
 
 Code, Type = schema.BuiltinOperator, schema.TensorType
 
@@ -18,20 +15,16 @@ encoder is slower for it.
 """
 
 
-def with_floats(data: bytes) -> bytes:
-    """The same model with float32 inputs and outputs and float arithmetic between its int8 layers.
+def widen(model: schema.ModelT) -> None:
+    """Gives a model float32 inputs and outputs and float arithmetic between its int8 layers, in place.
 
     The converter lets a signature begin and end with int8 where an int8 layer is the only one there, so that an app
     would have to know each scale; and it makes what stands between layers int8. The layers stay as they are.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     for signature in model.signatureDefs:
         graph = _Graph(model, model.subgraphs[signature.subgraphIndex])
         graph.widen_operators()
         graph.widen_boundary(signature)
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
 
 
 class _Graph:

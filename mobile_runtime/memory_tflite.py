@@ -94,7 +94,7 @@ def _estimated(model: schema.ModelT, signature: schema.SignatureDefT, spec: Prog
         return (int(np.prod(shape)) * ITEM_BITS[tensor.type] + 7) // 8
 
     def name(index: int) -> str:
-        return names.get(index) or _short(graph.tensors[index].name.decode())
+        return names.get(index) or graph.tensors[index].name.decode()
 
     lifetimes = [Lifetime(name(index), size(index), step, last[index]) for index, step in first.items()]
     return peak(
@@ -106,14 +106,3 @@ def _kind(model: schema.ModelT, operator: schema.OperatorT) -> str:
     code = model.operatorCodes[operator.opcodeIndex]
     # Codes above 127 stand in the newer field, which older writers leave at 0.
     return OPERATORS.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
-
-
-def _short(name: str) -> str:
-    """Of the converter's name, which joins every module's path and class, the first module's path alone.
-
-    `models.a.Encoder_module/torch.nn.Linear_proj;2` becomes `module.proj;2`.
-    """
-    path, _, number = name.partition(";;")[0].partition(";")
-    parts = [part.rpartition(".")[2].partition("_")[2] for part in path.split("/")]
-    short = ".".join(part for part in parts if part)
-    return (f"{short};{number}" if number else short) if short else name

@@ -32,7 +32,11 @@ class ImageEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        s4, s8, s16, s32 = self.trunk((image - self.mean) / self.std)
+        image = (image - self.mean) / self.std
+        if torch.compiler.is_exporting():
+            # XNNPACK keeps channels last: told here, it turns the image before int8 rounds it, which is quicker.
+            image = image.contiguous(memory_format=torch.channels_last)
+        s4, s8, s16, s32 = self.trunk(image)
         top_down = F.interpolate(self.laterals[3](s32), scale_factor=2.0, mode="nearest")
         features = self.laterals[2](s16) + top_down
         return features, self.project_s8(self.laterals[1](s8)), self.project_s4(self.laterals[0](s4))

@@ -1,14 +1,18 @@
 """Memory attention: the frame's features look at themselves, then at the memory bank."""
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from models.bank import MemoryBank
 from models.config import ModelConfig
 from models.layers import MASKED, LinearReLU, attend, one_hot
-from models.position import AxialRotary, SinePosition, grid_xy, rotate, sine_1d
+from models.position import AxialRotary, GridRotary, GridSine, SinePosition, rotate, sine_1d
 
-Rotation = tuple[Tensor, Tensor]
+Rotation = Callable[[Tensor], Tensor]
+"""Turns rows [B, n, dim] by their positions."""
 
 
 class RotaryAttention(nn.Module):
@@ -37,8 +41,7 @@ class RotaryAttention(nn.Module):
         # Joined behind the projections, whose outputs share a rounding in int8; before them groups need not.
         key = torch.cat([self.k_proj(key) for key, _ in keys], dim=1)
         value = torch.cat([self.v_proj(value) for _, value in keys], dim=1)
-        query, key = rotate(self.q_proj(query), *turn), rotate(key, *key_turn)
-        return self.out_proj(attend(query, key, value, mask))
+        return self.out_proj(attend(turn(self.q_proj(query)), key_turn(key), value, mask))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -89,15 +92,11 @@ class MemoryAttention(nn.Module):
         self.rotary = AxialRotary(dim)
         self.memory_sine = SinePosition(memory_dim, config.grid)
         # The grid's own encodings are constants of the exported program, not computed on every frame.
-        xy = grid_xy(config.grid)
-        cos, sin = self.rotary(xy)
-        self.register_buffer("grid_cos", cos, persistent=False)
-        self.register_buffer("grid_sin", sin, persistent=False)
-        self.register_buffer("grid_sine", SinePosition(dim, config.grid)(xy), persistent=False)
+        self.turn_grid = GridRotary(dim, config.grid)
+        self.add_grid_sine = GridSine(dim, config.grid, weight=0.1)
 
     def forward(self, features: Tensor, has_mask: Tensor, bank: MemoryBank) -> Tensor:
         flat = features.flatten(2).transpose(1, 2)
-        turn = (self.grid_cos, self.grid_sin)
         pointers = self._pointer_tokens(bank.pointers)
         keys = [
             (bank.memory_tokens + self._token_position(bank), bank.memory_tokens),
@@ -106,9 +105,9 @@ class MemoryAttention(nn.Module):
         key_turn = self._key_turn(bank, pointers.shape[1])
         mask = self._mask(bank)
 
-        x = flat + 0.1 * self.grid_sine
+        x = self.add_grid_sine(flat)
         for layer in self.layers:
-            x = layer(x, turn, keys, key_turn, mask)
+            x = layer(x, self.turn_grid, keys, key_turn, mask)
         remembered = self.norm(x)
 
         filled = (bank.slot_age.amax(1, keepdim=True) >= 0).to(flat.dtype)[:, :, None]
@@ -118,10 +117,10 @@ class MemoryAttention(nn.Module):
         return conditioned.transpose(1, 2).reshape(features.shape)
 
     def _key_turn(self, bank: MemoryBank, pointers: int) -> Rotation:
-        """The rotation of all keys, each [B, T + pointers, dim]; pointers lie nowhere and are turned by nothing."""
+        """The rotation of all keys, [B, T + pointers, dim]; pointers lie nowhere and are turned by nothing."""
         cos, sin = self.rotary(bank.memory_xy)
         still = torch.zeros_like(cos[:, :1]).expand(-1, pointers, -1)
-        return torch.cat([cos, still + 1], dim=1), torch.cat([sin, still], dim=1)
+        return functools.partial(rotate, cos=torch.cat([cos, still + 1], dim=1), sin=torch.cat([sin, still], dim=1))
 
     def _token_position(self, bank: MemoryBank) -> Tensor:
         """Sine of each token's coordinates plus its slot's temporal embedding, by rank of recency: [B, T, D]."""

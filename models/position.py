@@ -64,6 +64,55 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
+def by_axis(encoding: Tensor, side: int, neutral: float) -> tuple[Tensor, Tensor]:
+    """A grid's encoding [side^2, dim] as one of its rows, [side, 1, dim], and one of its columns, [1, side, dim].
+
+    Each of its channels tells one coordinate alone; the table of the other axis holds `neutral` there, 0 to add both
+    or 1 to multiply by both, to the last bit. Apply one after the other: converters would fold what joins both into
+    a constant of the grid's size.
+    """
+    grid = encoding.reshape(side, side, -1)
+    of_rows = (grid == grid[:, :1]).all(0).all(0)
+    return torch.where(of_rows, grid[:, :1], neutral), torch.where(of_rows, neutral, grid[:1])
+
+
+class GridSine(nn.Module):
+    """Adds the sine encoding of a whole grid, times a weight, to its rows: [B, side^2, dim] -> the same shape."""
+
+    def __init__(self, dim: int, side: int, weight: float) -> None:
+        super().__init__()
+        rows, columns = by_axis(weight * SinePosition(dim, side)(grid_xy(side)), side, neutral=0.0)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("less_columns", -columns, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # LiteRT's converter joins two additions of constants into one.
+        return (_as_grid(x, self.rows) + self.rows - self.less_columns).reshape(x.shape)
+
+
+class GridRotary(nn.Module):
+    """What `rotate` does, for a whole grid's rows in order: [B, side^2, dim] -> the same shape."""
+
+    def __init__(self, dim: int, side: int) -> None:
+        super().__init__()
+        cos, sin = AxialRotary(dim)(grid_xy(side))
+        for name, table in (("cos", torch.cat([cos, cos], dim=-1)), ("sin", torch.cat([-sin, sin], dim=-1))):
+            rows, columns = by_axis(table, side, neutral=1.0)
+            self.register_buffer(f"{name}_rows", rows, persistent=False)
+            self.register_buffer(f"{name}_columns", columns, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.shape[-1] // 2
+        other = _as_grid(torch.cat([x[..., half:], x[..., :half]], dim=-1), self.cos_rows)
+        own = _as_grid(x, self.cos_rows)
+        turned = own * self.cos_rows * self.cos_columns + other * self.sin_rows * self.sin_columns
+        return turned.reshape(x.shape)
+
+
+def _as_grid(x: Tensor, rows: Tensor) -> Tensor:
+    return x.reshape(x.shape[0], len(rows), len(rows), x.shape[-1])
+
+
 def halves_from_pairs(dim: int) -> Tensor:
     """Index of SAM 2's rotary channels (neighbours are pairs) in the order that `rotate` wants."""
     return torch.cat([torch.arange(0, dim, 2), torch.arange(1, dim, 2)])

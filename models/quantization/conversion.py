@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.layers import RECTIFIED
 from models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
@@ -47,10 +47,12 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
 def calibrate(model: TinySAM2, run: Callable[[TinySAM2], None]) -> None:
     """Sets every activation's scale from what passes while `run` uses the model.
 
-    Raises RuntimeError where a quantized layer was not reached.
+    A layer that reads another's rounded output has that one's scale from now on, in training too: converters keep one
+    rounding where two follow each other, and two scales would be learned apart. Raises RuntimeError where a quantized
+    layer was not reached.
     """
     quantizers = [module for module in model.modules() if isinstance(module, ActivationQuantizer)]
-    with _watching(quantizers), torch.no_grad():
+    with _watching(quantizers), _readers_joined(model), torch.no_grad():
         run(model)
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer):
@@ -81,6 +83,27 @@ def unfolded(model: TinySAM2) -> TinySAM2:
 def _replace(model: TinySAM2, name: str, module: nn.Module) -> None:
     owner, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(owner), attribute, module)
+
+
+@contextmanager
+def _readers_joined(model: TinySAM2) -> Iterator[None]:
+    """While the model runs, each layer that is given the very tensor that another one rounded takes its quantizer."""
+
+    def mark(layer: QuantizedLayer, _: tuple, returned: Tensor) -> None:
+        returned.rounded_by = layer.output
+
+    def join(layer: QuantizedLayer, given: tuple[Tensor]) -> None:
+        rounded_by = getattr(given[0], "rounded_by", None)
+        if rounded_by is not None and layer.input is not None:
+            layer.input = rounded_by
+
+    layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
+    hooks = [hook for x in layers for hook in (x.register_forward_hook(mark), x.register_forward_pre_hook(join))]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

@@ -18,8 +18,12 @@ from models.training.distillation import Teacher
 from models.training.footage import CANVAS, AnnotatedVideo, Footage
 from models.training.parallel import Processes
 from models.training.run_folder import RunFolder
-from models.training.settings import UNALTERED, TrainingSettings
+from models.training.settings import UNALTERED, LossWeights, TrainingSettings
 from models.training.trainer import TrainedStep, train
+
+TAUGHT = LossWeights(focal=2.0, dice=0.1, features=20.0, memories=20.0, logits=5.0)
+"""The teacher leads: what int8 lost is to be learned back, and hours of training are not to be undone in minutes. Its
+terms say nothing of predicted IoU and object score, which learn from the truth as in training."""
 
 
 @dataclass(frozen=True)

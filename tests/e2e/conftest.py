@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from models.checkpoint import load_model
 from models.config import preset
+from models.targets import INT8, TARGETS
 from tinysam2.cli import commands
 from validation.sample_clip import write_sample_clip
 
@@ -43,6 +44,13 @@ def artifacts(tmp_path_factory, loaded) -> Path:
 def other_artifacts(tmp_path_factory, loaded) -> Path:
     """The targets that have a second precision, at that."""
     return _converted(tmp_path_factory.mktemp("other"), loaded, coreml="fp32", tflite="fp16")
+
+
+@pytest.fixture(scope="session")
+def int8_artifacts(tmp_path_factory) -> Path:
+    """All three targets in int8, in one folder, of the shipped int8 weights."""
+    folder = tmp_path_factory.mktemp("int8")
+    return _converted(folder, load_model(preset("nano"), quantized=True), **dict.fromkeys(TARGETS, INT8))
 
 
 @pytest.fixture

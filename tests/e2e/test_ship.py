@@ -14,14 +14,19 @@ from validation.memory_measured import can_measure
 
 
 @pytest.fixture
-def converted_before(monkeypatch, artifacts):
+def converted_before(monkeypatch, artifacts, int8_artifacts):
     """Conversion hands out the session's artifacts, so that what comes after it is tested in seconds."""
 
     def copy(loaded, precisions, folder, progress=None):
-        shutil.copytree(artifacts, folder, dirs_exist_ok=True)
+        [made] = (made for made in (artifacts, int8_artifacts) if precisions == _precisions(made))
+        shutil.copytree(made, folder, dirs_exist_ok=True)
         return [read_card(folder, target) for target in targets_in(folder)]
 
     monkeypatch.setattr(converters.convert, "convert_model", copy)
+
+
+def _precisions(folder):
+    return {target.name: read_card(folder, target).precision for target in targets_in(folder)}
 
 
 @pytest.fixture
@@ -49,7 +54,18 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, t
             assert all(target["measured"]["frames"] == 300 for target in report["targets"])
         assert "All 3 targets passed" in (folder / "report.html").read_text(encoding="utf-8")
         assert manifest["weights"]["trained"] is True
-        assert "shipped weights (nano)" in result.output
+        assert "shipped weights (nano-int8)" in result.output
+        assert {target["precision"] for target in report["targets"]} == {"int8"}
+
+
+def test_float_weights_are_shipped_on_request(tinysam2, tmp_path, converted_before):
+    result = tinysam2("ship", "--float", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
+
+    assert result.exit_code == 0, result.output
+    targets = json.loads((tmp_path / "dist" / "ios" / "report.json").read_text())["targets"]
+    assert {target["target"]: target["precision"] for target in targets} == {
+        "coreml": "fp16", "executorch": "fp32", "tflite": "fp32"
+    }  # fmt: skip
 
 
 def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impossible_gates):

@@ -134,7 +134,7 @@ def write_tflite(tmp_path):
         graph.tensors = [
             tensor("in", [1, 4]),
             tensor("weight", [10], buffer=1),
-            tensor("models.a.Encoder_module/torch.nn.modules.linear.Linear_proj;2", [4, 4], kind=middle_type),
+            tensor("module.proj;2", [4, 4], kind=middle_type),
             tensor("out", [1, 2]),
         ]
         graph.inputs, graph.outputs = np.array([0], np.int32), np.array([3], np.int32)

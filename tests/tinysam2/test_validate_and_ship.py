@@ -61,7 +61,8 @@ def test_locating_in_int8_artifacts(run, assert_refused, tmp_path, write_card):
     assert_refused(run("validate", tmp_path, "--locate", "mask_decoder"), "--locate follows float values", "int8")
 
 
-def test_float_weights_for_int8_artifacts(run, assert_refused, tmp_path, write_card):
+def test_int8_artifacts_of_a_preset_without_int8_weights(run, assert_refused, tmp_path, write_card, monkeypatch):
+    monkeypatch.setattr("models.checkpoint.WEIGHTS", tmp_path / "none")
     replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
     (tmp_path / "file").touch()
     assert_refused(run("validate", tmp_path), "no int8 weights are shipped", "tinysam2 quantize", "--checkpoint")

@@ -38,7 +38,7 @@ from tinysam2.training_inputs import (
 @click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules as JSON.  [default: every layer in w8a8]")
 @click.option("--calibrate-only", is_flag=True, help="Set the scales and train nothing: post-training quantization.")
 @click.option("--calibration-batches", type=click.IntRange(min=1), default=16, show_default=True, metavar="N")
-@run_options(steps=600, learning_rate=1e-4, curriculum="0.5:4:0.7,0.5:6:0.8")
+@run_options(steps=300, learning_rate=5e-5, curriculum="0.4:6:0.9,0.6:12:0.9")
 @click.option("--run", type=FILE_OR_FOLDER, metavar="DIR", help="The run's folder.  [default: FILE, its suffix .run]")
 @json_option
 def command(
@@ -68,10 +68,11 @@ def command(
       tinysam2 quantize --data davis2016/train --output nano-int8.safetensors
       tinysam2 quantize --data davis2016/train --calibrate-only --output nano-ptq.safetensors
     """
+    from models.quantization.training import TAUGHT
     from models.training.settings import TrainingSettings
 
     try:
-        settings = TrainingSettings(curriculum=read_stages(curriculum), warmup=50, ema=0.99, **chosen)
+        settings = TrainingSettings(curriculum=read_stages(curriculum), warmup=50, ema=0.99, losses=TAUGHT, **chosen)
     except ValueError as error:
         raise InputError(str(error)) from error
     check_output_file(output)

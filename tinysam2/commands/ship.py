@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from models.config import ModelConfig
-from models.targets import TARGETS
+from models.targets import INT8, TARGETS
 from tinysam2.commands.options import FILE_OR_FOLDER, checkpoint_option, frames_option, preset_option
 from tinysam2.commands.validate import budget_option, measure_option
 
@@ -15,6 +15,12 @@ from tinysam2.commands.validate import budget_option, measure_option
 @click.command(short_help="Convert, validate and bundle for iOS and Android.")
 @preset_option()
 @checkpoint_option
+@click.option(
+    "--float",
+    "floats",
+    is_flag=True,
+    help="Float weights, at each target's default precision, where int8 weights come with the preset.",
+)
 @frames_option
 @budget_option
 @measure_option(True)
@@ -30,6 +36,7 @@ from tinysam2.commands.validate import budget_option, measure_option
 def command(
     preset: ModelConfig,
     checkpoint: Path | None,
+    floats: bool,
     frames: int | None,
     budget: Path | None,
     measure: bool,
@@ -38,7 +45,8 @@ def command(
 ) -> None:
     """Convert the model for every target, validate the artifacts on the embedded clip, and bundle what passed.
 
-    Memory is held to a budget, and must not grow with the video.
+    In int8, where the weights are: a checkpoint of `tinysam2 quantize`, or those that come with the preset. Memory is
+    held to a budget, and must not grow with the video.
 
     Writes DIR/ios and DIR/android, each with its artifacts, a manifest and the report, also as a page. Nothing is
     written when a gate fails, unless --keep-failed. Exit status: 0 passed, 1 a gate failed, 2 bad input.
@@ -46,6 +54,7 @@ def command(
     \b
     Example:
       tinysam2 ship
+      tinysam2 ship --float
       tinysam2 ship --preset nano --checkpoint mine.safetensors --output dist
       tinysam2 ship --budget budget.json
     """
@@ -63,15 +72,16 @@ def command(
         steps.begin("loading the model and the toolchains")
         from converters import convert
         from converters.bundle import PLATFORMS, write_bundle
-        from models.checkpoint import load_model
+        from models.checkpoint import load_model, shipped_weights
         from validation.gallery import Gallery
         from validation.reporting.page import render_page
         from validation.scenes import sample_scene
         from validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
-        loaded = load_model(preset, checkpoint)
-        precisions = {name: target.default_precision for name, target in TARGETS.items()}
+        int8 = None if checkpoint else shipped_weights(preset, quantized=True) is not None
+        loaded = load_model(preset, checkpoint, quantized=False if floats else int8)
+        precisions = {name: INT8 if loaded.recipe else target.default_precision for name, target in TARGETS.items()}
         cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
         gallery = Gallery()
         report = validate_artifacts(

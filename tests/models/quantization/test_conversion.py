@@ -101,6 +101,17 @@ def test_a_layer_that_nothing_reached_is_named(small_model):
         calibrate(variant, lambda watched: None)
 
 
+def test_what_a_layer_rounds_its_reader_rounds_by_the_same_scale_in_training_too(calibrated):
+    variant = calibrated(DEFAULT_RECIPE)
+    stem = variant.image_encoder.trunk.stem.conv2
+    reader = variant.image_encoder.trunk.stages[0].blocks[0].token_mixer
+    assert reader.input is stem.output
+    with torch.no_grad():
+        stem.output.log_scale += 0.5
+    frozen = freeze(variant).image_encoder.trunk
+    assert frozen.stages[0].blocks[0].token_mixer.entering == frozen.stem.conv2.leaving
+
+
 @pytest.mark.parametrize("precision", ["w8a8", "w8"])
 def test_the_frozen_model_computes_what_training_saw(calibrated, run_programs, precision):
     variant = calibrated(Recipe(tuple(Rule(program, "*", precision) for program in PROGRAMS)))

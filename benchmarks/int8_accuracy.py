@@ -1,0 +1,203 @@
+"""What each step from the float model to an int8 artifact costs, in J&F.
+
+    python -m benchmarks.int8_accuracy --train davis2016/train --test davis2016/val \
+        --calibrated nano-ptq.safetensors --output accuracy
+
+Steps: the float model; its image encoder fused; int8 by calibration alone; int8 by training; and the trained one's
+artifacts, each in its runtime. An outside reference: LiteRT's own quantizer (ai-edge-quantizer), given the float
+artifact and the same kind of clips, for the layers that are int8 here, and for everything that it can make int8.
+A run that was stopped goes on where it was.
+"""
+
+import copy
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+from ai_edge_quantizer.qtyping import TFLOperationName
+from ai_edge_quantizer.quantizer import Quantizer
+
+from converters.convert import convert_model
+from converters.tflite import FILE
+from mobile_runtime.backend import Backend
+from mobile_runtime.loading import load_artifacts
+from mobile_runtime.threads import one_thread
+from mobile_runtime.torch_backend import TorchBackend
+from models.artifacts import card_path, read_card
+from models.checkpoint import LoadedModel, load_model
+from models.config import preset
+from models.console import silenced
+from models.files import write_text
+from models.targets import INT8, TARGETS
+from models.tinysam2 import TinySAM2
+from tinysam2.console import print_table, shown_steps
+from validation.datasets import open_dataset
+from validation.datasets.sequence import Sequence as Video
+from validation.evaluation import Watch, evaluate_sequences, track_sequence
+from validation.evaluation_settings import EvaluationSettings
+from validation.recording import RecordingBackend
+from validation.scores import DatasetScore
+
+LITERT = TARGETS["tflite"]
+
+CLIPS, FRAMES = 8, 6
+"""That the outside quantizer is calibrated on: the first frames of clips spread over the training data."""
+
+INT8_HERE = (
+    TFLOperationName.CONV_2D,
+    TFLOperationName.DEPTHWISE_CONV_2D,
+    TFLOperationName.FULLY_CONNECTED,
+)
+
+EVERYTHING = (TFLOperationName.ALL_SUPPORTED,)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step and its scores over the test data, 0 to 1; kept: its share of the float model's J&F."""
+
+    name: str
+    runtime: str
+    j: float
+    f: float
+    jf: float
+    kept: float
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A model on a runtime. folder: of its masks. opened: loads it, converting it where that is not done yet."""
+
+    name: str
+    folder: str
+    precision: str
+    weights: LoadedModel
+    opened: Callable[[], Backend]
+
+
+def steps_to_int8(
+    float_model: LoadedModel, calibrated: LoadedModel, trained: LoadedModel, videos: Sequence[Video], output: Path
+) -> Iterator[Step]:
+    """Every row of the table, in order."""
+    yield Step("float", "float", "fp32", float_model, lambda: TorchBackend(float_model.model))
+    yield Step("fused", "fused", "fp32", float_model, lambda: TorchBackend(_fused(float_model)))
+    yield Step("int8, calibrated", "calibrated", INT8, calibrated, lambda: TorchBackend(calibrated.model))
+    yield Step("int8, trained", "trained", INT8, trained, lambda: TorchBackend(trained.model))
+    for name, target in TARGETS.items():
+        yield Step(
+            f"int8, trained: {target.title}", f"trained-{name}", INT8, trained,
+            lambda name=name: load_artifacts(TARGETS[name], _artifacts(trained, name, INT8, output)),
+        )  # fmt: skip
+    for what, folder, operations in (
+        ("ai-edge-quantizer, same layers", "outside-same", INT8_HERE),
+        ("ai-edge-quantizer, everything", "outside-all", EVERYTHING),
+    ):
+        yield Step(
+            f"int8, {what}: LiteRT", folder, INT8, float_model,
+            lambda folder=folder, operations=operations: load_artifacts(
+                LITERT, _quantized_outside(float_model, videos, operations, output / folder, output)
+            ),
+        )  # fmt: skip
+
+
+def _fused(loaded: LoadedModel) -> TinySAM2:
+    fused = copy.deepcopy(loaded.model)
+    fused.image_encoder = fused.image_encoder.fuse()
+    return fused
+
+
+def _artifacts(loaded: LoadedModel, target: str, precision: str, output: Path) -> Path:
+    """The folder of a model's artifacts for a target; converted unless they are there."""
+    folder = output / "artifacts" / precision
+    path = card_path(folder, target)
+    if not path.is_file() or read_card(folder, TARGETS[target]).weights_digest != loaded.digest:
+        convert_model(loaded, {target: precision}, folder)
+    return folder
+
+
+def _quantized_outside(
+    loaded: LoadedModel, videos: Sequence[Video], operations: Sequence[TFLOperationName], folder: Path, output: Path
+) -> Path:
+    """The float `.tflite` as ai-edge-quantizer quantizes these operations: W8A8, weights by channel, min and max."""
+    source = _artifacts(loaded, LITERT.name, "fp32", output)
+    recorder, inputs = RecordingBackend(TorchBackend(loaded.model)), {}
+    with one_thread():
+        for video in videos[:: max(1, len(videos) // CLIPS)][:CLIPS]:
+            for _ in itertools.islice(track_sequence(recorder, video), FRAMES):
+                pass
+    for call in recorder.take():
+        inputs.setdefault(call.program, []).append(
+            {name: np.asarray(value, np.float32) for name, value in call.inputs.items()}
+        )
+    quantizer = Quantizer(str(source / FILE))
+    for operation in operations:
+        quantizer.add_static_config(regex=".*", operation_name=operation, activation_num_bits=8, weight_num_bits=8)
+    with silenced():
+        quantized = quantizer.quantize(quantizer.calibrate(inputs, num_threads=1)).quantized_model
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(quantized)
+    replace(read_card(source, LITERT), precision=INT8).write(folder)
+    return folder
+
+
+def _evaluated(
+    step: Step, test: Path, sequences: Sequence[Video], output: Path, watch: Watch
+) -> tuple[DatasetScore, str]:
+    backend = step.opened()
+    folder = output / "masks" / step.folder
+    EvaluationSettings(
+        data=str(test.resolve()),
+        split=None,
+        sequences=len(sequences),
+        frames=sum(map(len, sequences)),
+        prompt="mask",
+        preset=backend.config.name,
+        backend=backend.target,
+        runtime=backend.runtime,
+        precision=step.precision,
+        weights=step.weights.source,
+        weights_digest=step.weights.digest,
+        trained=step.weights.trained,
+    ).claim(folder)
+    return DatasetScore(tuple(evaluate_sequences(backend, sequences, folder, "mask", watch))), backend.runtime
+
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
+@click.command()
+@click.option("--train", "train_on", type=FOLDER, required=True, metavar="DIR", help="The outside quantizer's clips.")
+@click.option("--test", type=FOLDER, required=True, metavar="DIR")
+@click.option("--calibrated", required=True, metavar="FILE", help="As `tinysam2 quantize --calibrate-only` writes it.")
+@click.option("--trained", metavar="FILE", help="As `tinysam2 quantize` writes it.  [default: nano's shipped one]")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR")
+def main(train_on: Path, test: Path, calibrated: str, trained: str | None, output: Path) -> None:
+    """Evaluate nano at every step to int8; prints the table and writes int8_accuracy.json to DIR."""
+    config = preset("nano")
+    videos, sequences = open_dataset(train_on), open_dataset(test)
+    rows: list[Row] = []
+    with shown_steps() as shown:
+        shown.begin("loading the models")
+        models = load_model(config), *(load_model(config, file, quantized=True) for file in (calibrated, trained))
+        for step in steps_to_int8(*models, videos, output):
+            shown.begin(f"preparing {step.name}")
+            score, runtime = _evaluated(step, test, sequences, output, shown.counted)
+            mean = score.to_json()["mean"]
+            reference = rows[0].jf if rows else mean["JF"]
+            rows.append(Row(step.name, runtime, mean["J"], mean["F"], mean["JF"], mean["JF"] / reference))
+            write_text(output / "int8_accuracy.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    print_table(
+        ("step", "runtime", "J", "F", "J&F", "of float"),
+        [
+            (row.name, row.runtime, *(f"{100 * value:.1f}" for value in (row.j, row.f, row.jf)), f"{row.kept:.1%}")
+            for row in rows
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
