@@ -5,7 +5,7 @@
 
 Steps: the float model; its image encoder fused; int8 by calibration alone; int8 by training; and the trained one's
 artifacts, each in its runtime. An outside reference: LiteRT's own quantizer (ai-edge-quantizer), given the float
-artifact and the same kind of clips, for the layers that are int8 here, and for everything that it can make int8.
+artifact and the same kind of clips, for the kinds of layer that are int8 here.
 A run that was stopped goes on where it was.
 """
 
@@ -47,13 +47,8 @@ LITERT = TARGETS["tflite"]
 CLIPS, FRAMES = 8, 6
 """That the outside quantizer is calibrated on: the first frames of clips spread over the training data."""
 
-INT8_HERE = (
-    TFLOperationName.CONV_2D,
-    TFLOperationName.DEPTHWISE_CONV_2D,
-    TFLOperationName.FULLY_CONNECTED,
-)
-
-EVERYTHING = (TFLOperationName.ALL_SUPPORTED,)
+INT8_HERE = (TFLOperationName.CONV_2D, TFLOperationName.DEPTHWISE_CONV_2D, TFLOperationName.FULLY_CONNECTED)
+"""What convolutions and linear layers are in a `.tflite`."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +87,10 @@ def steps_to_int8(
             f"int8, trained: {target.title}", f"trained-{name}", INT8, trained,
             lambda name=name: load_artifacts(TARGETS[name], _artifacts(trained, name, INT8, output)),
         )  # fmt: skip
-    for what, folder, operations in (
-        ("ai-edge-quantizer, same layers", "outside-same", INT8_HERE),
-        ("ai-edge-quantizer, everything", "outside-all", EVERYTHING),
-    ):
-        yield Step(
-            f"int8, {what}: LiteRT", folder, INT8, float_model,
-            lambda folder=folder, operations=operations: load_artifacts(
-                LITERT, _quantized_outside(float_model, videos, operations, output / folder, output)
-            ),
-        )  # fmt: skip
+    yield Step(
+        "int8, ai-edge-quantizer: LiteRT", "outside", INT8, float_model,
+        lambda: load_artifacts(LITERT, _quantized_outside(float_model, videos, output)),
+    )  # fmt: skip
 
 
 def _fused(loaded: LoadedModel) -> TinySAM2:
@@ -119,10 +108,8 @@ def _artifacts(loaded: LoadedModel, target: str, precision: str, output: Path) -
     return folder
 
 
-def _quantized_outside(
-    loaded: LoadedModel, videos: Sequence[Video], operations: Sequence[TFLOperationName], folder: Path, output: Path
-) -> Path:
-    """The float `.tflite` as ai-edge-quantizer quantizes these operations: W8A8, weights by channel, min and max."""
+def _quantized_outside(loaded: LoadedModel, videos: Sequence[Video], output: Path) -> Path:
+    """The float `.tflite` as ai-edge-quantizer quantizes it: W8A8 by minimum and maximum, weights by channel."""
     source = _artifacts(loaded, LITERT.name, "fp32", output)
     recorder, inputs = RecordingBackend(TorchBackend(loaded.model)), {}
     with one_thread():
@@ -134,10 +121,11 @@ def _quantized_outside(
             {name: np.asarray(value, np.float32) for name, value in call.inputs.items()}
         )
     quantizer = Quantizer(str(source / FILE))
-    for operation in operations:
+    for operation in INT8_HERE:
         quantizer.add_static_config(regex=".*", operation_name=operation, activation_num_bits=8, weight_num_bits=8)
     with silenced():
         quantized = quantizer.quantize(quantizer.calibrate(inputs, num_threads=1)).quantized_model
+    folder = output / "outside"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(quantized)
     replace(read_card(source, LITERT), precision=INT8).write(folder)

@@ -1,5 +1,6 @@
 """A `.tflite` as objects and as bytes again, without what no runtime needs twice or at all."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import flatbuffers
@@ -10,8 +11,13 @@ IDENTIFIER = b"TFL3"
 
 
 def parsed(data: bytes) -> schema.ModelT:
-    """The model that a file holds."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    """The model that a file holds, with the contents that some writers put behind it."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    for buffer in model.buffers:
+        if buffer.offset:
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def packed(model: schema.ModelT) -> bytes:
@@ -22,11 +28,17 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def shorten_names(model: schema.ModelT) -> None:
-    """Leaves tensors the name of the module that they come from, and constants none; signatures keep theirs."""
+    """Leaves activations the name of the module that they come from, and numbers constants; signatures keep theirs.
+
+    No two tensors have the same name, in any graph: LiteRT's own quantizer tells them by it.
+    """
+    uses = Counter()
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             contents = model.buffers[tensor.buffer].data
-            tensor.name = None if contents is not None and len(contents) else _module(tensor.name.decode())
+            name = "c" if contents is not None and len(contents) else _module(tensor.name.decode())
+            tensor.name = f"{name}~{uses[name]}" if uses[name] else name
+            uses[name] += 1
 
 
 def _module(name: str) -> str:

@@ -1,5 +1,7 @@
 """A packed `.tflite` holds equal vectors once, names people can read, and the same model."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -33,10 +35,28 @@ def model() -> schema.ModelT:
     return model
 
 
-def test_activations_are_named_after_their_module_and_constants_not_at_all(model):
+def test_activations_are_named_after_their_module_and_constants_numbered(model):
     shorten_names(model)
     names = [tensor.name for tensor in parsed(packed(model)).subgraphs[0].tensors]
-    assert names == [b"module.proj;2", b"plain", None]
+    assert names == [b"module.proj;2", b"plain", b"c"]
+
+
+def test_no_two_tensors_have_one_name_in_any_graph(model):
+    model.subgraphs.append(copy.deepcopy(model.subgraphs[0]))
+    shorten_names(model)
+    names = [tensor.name for graph in model.subgraphs for tensor in graph.tensors]
+    assert names[3:] == ["module.proj;2~1", "plain~1", "c~1"]
+
+
+def test_contents_behind_the_model_are_taken_into_it(model):
+    buffer, contents = model.buffers[1], bytes(model.buffers[1].data)
+    buffer.data, buffer.offset, buffer.size = None, 1, len(contents)
+    outside = packed(model)
+    buffer.offset = len(outside)
+    outside = packed(model) + contents
+    read = parsed(packed(parsed(outside)))
+    assert bytes(read.buffers[1].data) == contents
+    assert read.buffers[1].offset == read.buffers[1].size == 0
 
 
 def test_equal_vectors_are_written_once(model):
