@@ -45,7 +45,7 @@ def test_an_exceeded_budget_fails_and_names_program_operation_and_tensor(tinysam
         assert failed["image_encoder"]["measure"] == "activations MiB"
         assert peak["tensors"][0]["name"] in failed["image_encoder"]["found"]
         assert peak["operation"] in failed["image_encoder"]["found"]
-        assert f"{target['target']} image_encoder, activations MiB" in result.stdout
+        assert f"{target['target']} image_encoder: activations MiB is" in result.stdout
 
 
 @pytest.mark.skipif(not can_measure(), reason="the system does not tell a process's memory")
