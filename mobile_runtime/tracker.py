@@ -83,7 +83,7 @@ class Tracker:
         for object_id in sorted({*self.banks, *prompts}):
             bank = self.banks.get(object_id) or empty_bank(self.backend)
             tensors = self._decode(frame, encoded, prompts.get(object_id), bank)
-            objects[object_id] = _tracked(tensors, frame)
+            objects[object_id] = tracked_object(tensors, *_size(frame))
             following = self.backend.run(MEMORY_ENCODER, tensors)
             banks[object_id] = {name.removeprefix(NEXT): value for name, value in following.items()}
         # All at once, so that a program that fails leaves every object where it was.
@@ -100,7 +100,7 @@ class Tracker:
             raise InputError("there is nothing to segment; prompt an object on the image")
         encoded, bank = self._encode(image), empty_bank(self.backend)
         objects = {
-            object_id: _tracked(self._decode(image, encoded, prompt, bank), image)
+            object_id: tracked_object(self._decode(image, encoded, prompt, bank), *_size(image))
             for object_id, prompt in sorted(prompts.items())
         }
         return TrackedFrame(objects, *_size(image))
@@ -145,9 +145,10 @@ def empty_bank(backend: Backend) -> Tensors:
     }
 
 
-def _tracked(tensors: Tensors, frame: np.ndarray) -> TrackedObject:
+def tracked_object(tensors: Mapping[str, np.ndarray], width: int, height: int) -> TrackedObject:
+    """The mask decoder's outputs, by name, as an object on a frame of that size."""
     return TrackedObject(
-        _at_size(tensors["mask_logits"], *_size(frame)),
+        _at_size(tensors["mask_logits"], width, height),
         float(tensors["iou"].item()),
         float(tensors["object_score"].item()),
     )

@@ -9,6 +9,7 @@ from models.contract import MEMORY_ENCODER
 from validation.budget import Budget, read_budget
 from validation.memory_measured import FRAMES, MeasuredMemory
 from validation.parity import UNDECIDED, ChainParity, ClipParity, ProgramParity
+from validation.ties import TIED
 
 MIB = 2**20
 
@@ -119,7 +120,9 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     """Verdicts on each program's outputs and on the clips."""
     limits = PARITY_LIMITS[precision]
     for program in programs:
-        yield Gate(program.program, "SQNR dB", program.sqnr_db, limits.sqnr_db, True, limits.reason, _left_out(program))
+        yield Gate(
+            program.program, "SQNR dB", program.sqnr_db, limits.sqnr_db, True, limits.reason, _undecided_calls(program)
+        )
         for measure in ("same_tokens", "same_slots", "same_levels"):
             value = getattr(program, measure)
             if value is not None:
@@ -134,12 +137,13 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     yield Gate("clips", "share without regression", share, limits.clips, True, limits.reason, found)
 
 
-def _left_out(program: ProgramParity) -> str:
+def _undecided_calls(program: ProgramParity) -> str:
     if not program.undecided:
         return ""
     return (
-        f"masks and pointers of {program.undecided} of {program.calls} calls left out: the object's score lies within "
-        f"{UNDECIDED} of 0, and the float model's on the other side"
+        f"in {program.undecided} of {program.calls} calls the float model could as well have answered otherwise, and "
+        f"the artifact did: the object's score within {UNDECIDED} of 0 (masks and pointers were left out), or another "
+        f"candidate's predicted IoU within {TIED} of the best (that one was compared)"
     )
 
 

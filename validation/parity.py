@@ -1,7 +1,8 @@
 """Parity: an artifact's programs on recorded inputs, and the clips that it tracks, against the float model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mobile_runtime.tracker import TrackedFrame, TrackedObject, Tracker
 from models.contract import MASK_DECODER, MEMORY_ENCODER, QUALITY_LEVELS
 from validation.bank_match import BankMatch, match_banks
 from validation.metrics import cosine, mask_iou, max_abs_error, sqnr_db
-from validation.recording import Call
+from validation.recording import Call, Tensors
 from validation.scenes import Scene
 from validation.scores import RunningScore
 
@@ -49,8 +50,9 @@ class ProgramParity:
     a slot and a pointer is the float model's. same_levels: the share of the qualities written that are; one half-way
     between two levels and rounded the other way is not counted.
 
-    undecided: the mask decoder's calls in which the float model could not tell whether the object is there and the
-    artifact said the opposite; there masks and pointers were not compared.
+    undecided: the mask decoder's calls in which the float model could as well have answered otherwise, and the artifact
+    did: whether the object is there (masks and pointers were not compared), or which candidate is the best (the
+    artifact was compared with the other one).
     """
 
     program: str
@@ -153,11 +155,16 @@ def _half_way(inputs: Mapping[str, np.ndarray]) -> bool:
     return abs(QUALITY_LEVELS * iou / (1 + np.exp(-score)) % 1 - 0.5) < HALF_WAY
 
 
-def _iou(expected: TrackedObject, found: TrackedObject) -> float:
-    """Mask IoU; 1 where the float model was undecided whether there is a mask at all."""
+def _iou(expected: TrackedObject, found: TrackedObject, near: Sequence[TrackedObject] = ()) -> float:
+    """Mask IoU with the answer, or with one that was nearly given; 1 where the float model was undecided whether there
+    is a mask at all."""
     if _undecided(expected.object_score, found.object_score):
         return 1.0
-    return mask_iou(expected.mask, found.mask)
+    return max(mask_iou(answer.mask, found.mask) for answer in (expected, *near))
+
+
+def _least_sqnr(reference: Tensors, actual: Tensors) -> float:
+    return min(sqnr_db(reference[name], actual[name], UNITS.get(name, 0.0)) for name in reference)
 
 
 class ParityCheck:
@@ -195,6 +202,9 @@ class ParityCheck:
         elif call.program == MASK_DECODER and _undecided(*(o["object_score"].item() for o in (reference, actual))):
             actual = {**reference, **{name: actual[name] for name in ("iou", "object_score")}}
             self._undecided += 1
+        elif call.near:
+            reference = max((reference, *call.near), key=lambda answer: _least_sqnr(answer, actual))
+            self._undecided += reference is not call.outputs
         measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
         for name, by_call in measured.items():
             pair = reference[name], actual[name]
@@ -209,14 +219,15 @@ class ParityCheck:
         prompts: Mapping[int, Prompt] | None,
         reference: TrackedFrame,
         truth: np.ndarray | None = None,
+        near: Mapping[int, Sequence[TrackedObject]] = MappingProxyType({}),
     ) -> tuple[TrackedFrame, float]:
         """Tracks the next frame with this backend's own banks and compares the masks.
 
-        truth: the frame's ids [H, W], where they are known. Returns what was tracked, and the mask IoU with the
-        reference, the mean over objects.
+        truth: the frame's ids [H, W], where they are known. near: by object id, other answers that the reference
+        almost gave. Returns what was tracked, and the mask IoU with the reference, the mean over objects.
         """
         tracked = self.tracker.track(frame, prompts)
-        ious = [_iou(reference.objects[i], tracked.objects[i]) for i in reference.objects]
+        ious = [_iou(reference.objects[i], tracked.objects[i], near.get(i, ())) for i in reference.objects]
         self._ious.append(float(np.mean(ious)))
         self._score.add(truth, tracked.ids)
         banks = self.tracker.banks.values()

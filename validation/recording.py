@@ -7,14 +7,17 @@ import numpy as np
 
 from mobile_runtime.backend import Backend
 
+Tensors = Mapping[str, np.ndarray]
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One run of a program: its inputs and outputs by name."""
+    """One run of a program: its inputs and outputs by name. near: other outputs that it almost had (`ties`)."""
 
     program: str
-    inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
+    inputs: Tensors
+    outputs: Tensors
+    near: tuple[Tensors, ...] = ()
 
 
 class RecordingBackend(Backend):
@@ -26,7 +29,7 @@ class RecordingBackend(Backend):
         self.backend = backend
         self._calls: list[Call] = []
 
-    def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def execute(self, program: str, inputs: Tensors) -> dict[str, np.ndarray]:
         outputs = self.backend.execute(program, inputs)
         self._calls.append(Call(program, inputs, outputs))
         return outputs

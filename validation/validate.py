@@ -2,18 +2,18 @@
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime.backend import Backend
 from mobile_runtime.loading import load_artifacts
 from mobile_runtime.threads import one_thread
 from mobile_runtime.torch_backend import TorchBackend
-from mobile_runtime.tracker import Tracker
+from mobile_runtime.tracker import Tracker, tracked_object
 from models.artifacts import ArtifactCard, read_card, targets_in
 from models.checkpoint import LoadedModel
-from models.contract import MEMORY_ENCODER
+from models.contract import MASK_DECODER, MEMORY_ENCODER
 from models.errors import InputError
 from models.targets import INT8, TARGETS
 from validation.bank_states import CHANGES, StateCalls, count_states, made_call, possible_states, states_of
@@ -30,6 +30,7 @@ from validation.recording import Call, RecordingBackend
 from validation.report import ClipReport, Report, TargetReport
 from validation.scenes import Scene
 from validation.scores import RunningScore
+from validation.ties import near_answers
 
 
 def read_cards(folder: Path) -> list[ArtifactCard]:
@@ -98,7 +99,7 @@ def validate_artifacts(
 def follow_scene(
     scene: Scene,
     frames: Iterable[np.ndarray],
-    backend: Backend,
+    backend: TorchBackend,
     checks: Mapping[str, ParityCheck],
     gallery: Gallery | None = None,
 ) -> ClipReport:
@@ -108,6 +109,7 @@ def follow_scene(
     can be put into, are met by calls made at the end. Raises InputError where frames or prompts cannot be used.
     """
     recorder = RecordingBackend(backend)
+    decoder = backend.programs[MASK_DECODER].module
     reference, score = Tracker(recorder), RunningScore(scene.objects)
     states = dict.fromkeys(possible_states(backend.config), StateCalls())
     for check in checks.values():
@@ -128,9 +130,14 @@ def follow_scene(
         expected = reference.track(frame, prompts)
         score.add(truth, expected.ids)
         calls = recorder.take()
+        decoded = iter(expected.objects)
+        near = {}
         for call in calls:
+            if call.program == MASK_DECODER:
+                call = replace(call, near=near_answers(call, decoder))
+                near[next(decoded)] = [tracked_object(answer, expected.width, expected.height) for answer in call.near]
             replay(call, len(expected.objects))
-        answers = {name: check.follow(frame, prompts, expected, truth) for name, check in checks.items()}
+        answers = {name: check.follow(frame, prompts, expected, truth, near) for name, check in checks.items()}
         if gallery is not None:
             gallery.add(frame, expected, answers)
         count += 1

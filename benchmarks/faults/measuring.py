@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from benchmarks.faults.bench import Bench, Broken, Fault
-from mobile_runtime.backend import Backend
+from mobile_runtime.torch_backend import TorchBackend
 from validation.gates import Gate, parity_gates
 from validation.parity import ParityCheck
 from validation.scenes import Scene
@@ -49,7 +49,7 @@ class Finding:
 
 
 def follow(
-    bench: Bench, faulty: Mapping[Fault, Broken], reference: Backend, scene: Scene, frames: Iterable[np.ndarray]
+    bench: Bench, faulty: Mapping[Fault, Broken], reference: TorchBackend, scene: Scene, frames: Iterable[np.ndarray]
 ) -> list[Finding]:
     """Plays a clip to the float model once, with every broken backend behind it."""
     checks = {fault: ParityCheck(broken.backend) for fault, broken in faulty.items()}

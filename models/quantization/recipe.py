@@ -63,8 +63,15 @@ class Recipe:
         write_text(path, self.to_json() + "\n")
 
 
-DEFAULT_RECIPE = Recipe(tuple(Rule(program, "*", W8A8) for program in PROGRAMS))
-"""Every convolution and every projection: what is left in float is what `Recipe` says always is."""
+DEFAULT_RECIPE = Recipe(
+    (
+        *(Rule(program, "*", W8A8) for program in PROGRAMS),
+        Rule(MASK_DECODER, "iou_head.layers.2", FLOAT),
+        Rule(MASK_DECODER, "object_score_head.layers.2", FLOAT),
+    )
+)
+"""Every convolution and every projection but the two that scores come out of. Scores decide: which candidate is the
+answer, what is remembered. In int8 most candidates tie, and whatever lies above the range counts alike."""
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -70,7 +70,7 @@ def test_a_frame_left_out_is_counted_and_told(compared):
     program = compared(0.5 * UNDECIDED, -0.1 * UNDECIDED)
     assert program.undecided == 1
     verdict, *_ = parity_gates("fp32", (program,), ChainParity((ClipParity("koi", (1.0,)),), 1, 1))
-    assert "1 of 1 calls left out" in verdict.found
+    assert "in 1 of 1 calls" in verdict.found
     assert compared(0.5 * UNDECIDED, 0.1 * UNDECIDED).undecided == 0
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from models.errors import InputError
+from models.quantization.conversion import quantizable_layers
 from models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule, read_recipe
 
 
@@ -27,6 +28,15 @@ def test_a_layer_without_a_rule_stays_in_float():
 
 def test_the_default_quantizes_every_program():
     assert {DEFAULT_RECIPE.precision(program, "any.layer") for program in PROGRAMS} == {"w8a8"}
+
+
+def test_the_default_leaves_the_layers_that_scores_come_out_of_in_float(nano_model):
+    heads = {
+        name
+        for program, name in quantizable_layers(nano_model).values()
+        if DEFAULT_RECIPE.precision(program, name) == "float"
+    }
+    assert heads == {"iou_head.layers.2", "object_score_head.layers.2"}
 
 
 def test_a_written_recipe_is_read_back(tmp_path):
