@@ -8,7 +8,8 @@ from models.prompt_encoder import FramePrompt
 from validation.recording import Call, Tensors
 
 TIED = 0.003
-"""Predicted IoU within which of the best candidate another is as good, and a runtime may choose it."""
+"""Predicted IoU within which of the best candidate another is as good, and a runtime may choose it: an int8 runtime's
+was up to 0.0025 off the quantized model's over 458 calls each of ExecuTorch and LiteRT."""
 
 
 @torch.inference_mode()

@@ -76,6 +76,13 @@ def test_one_output_below_the_limit_fails_its_program(precision):
 
 
 @every_precision
+def test_the_image_encoder_has_a_limit_of_its_own(precision):
+    limit = PARITY_LIMITS[precision].encoder_sqnr_db
+    for value, wanted in ((limit, []), (limit - 0.01, [("image_encoder", "SQNR dB")])):
+        assert failed(parity_gates(precision, (program("image_encoder", sqnr_db=value),), chain())) == wanted
+
+
+@every_precision
 @pytest.mark.parametrize("share", ["same_tokens", "same_slots", "same_levels"])
 def test_other_choices_fail_the_memory_encoder(precision, share):
     measured = (program(MEMORY_ENCODER, **{share: getattr(PARITY_LIMITS[precision], share) - 0.001}),)

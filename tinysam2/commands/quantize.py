@@ -35,10 +35,12 @@ from tinysam2.training_inputs import (
 )
 @preset_option()
 @checkpoint_option
-@click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules as JSON.  [default: every layer in w8a8]")
+@click.option(
+    "--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules as JSON.  [default: w8a8 but where scores come out]"
+)
 @click.option("--calibrate-only", is_flag=True, help="Set the scales and train nothing: post-training quantization.")
 @click.option("--calibration-batches", type=click.IntRange(min=1), default=16, show_default=True, metavar="N")
-@run_options(steps=300, learning_rate=5e-5, curriculum="0.4:6:0.9,0.6:12:0.9")
+@run_options(steps=500, learning_rate=2e-4, curriculum="1:12:0.9")
 @click.option("--run", type=FILE_OR_FOLDER, metavar="DIR", help="The run's folder.  [default: FILE, its suffix .run]")
 @json_option
 def command(

@@ -27,7 +27,7 @@ SHOWN = 15
 @split_option
 @preset_option()
 @checkpoint_option
-@click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules to begin with.  [default: all in w8a8]")
+@click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules to begin with.  [default: quantize's]")
 @click.option("--clips", type=click.IntRange(min=1), default=4, show_default=True, help="Batches of clips to judge by.")
 @click.option(
     "--least-iou",
