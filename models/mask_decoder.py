@@ -151,21 +151,38 @@ class MaskDecoder(nn.Module):
         self.no_object_pointer = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
 
     def forward(
-        self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, prompt: FramePrompt
+        self,
+        conditioned: Tensor,
+        features_s8: Tensor,
+        features_s4: Tensor,
+        prompt: FramePrompt,
+        position: Tensor | None = None,
     ) -> DecodedFrame:
-        return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt), prompt)
+        return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt, position), prompt)
+
+    def grid_position(self) -> Tensor:
+        """Positions of the grid's cells, [1, C, G, G]."""
+        return self.prompt_encoder.position.of_grid(self.grid)
 
     def candidates(
-        self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, prompt: FramePrompt
+        self,
+        conditioned: Tensor,
+        features_s8: Tensor,
+        features_s4: Tensor,
+        prompt: FramePrompt,
+        position: Tensor | None = None,
     ) -> MaskCandidates:
-        """Everything the decoder predicts, before a choice is made: what training looks at."""
+        """Everything the decoder predicts, before a choice is made: what training looks at.
+
+        position: `grid_position`, where it was computed before.
+        """
         batch = conditioned.shape[0]
         points, point_mask = self.prompt_encoder.points(prompt.point_coords, prompt.point_labels)
         own = torch.cat([self.object_token.weight, self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own[None].expand(batch, -1, -1), points], dim=1)
         mask = torch.cat([torch.zeros_like(point_mask[:, :1]).expand(-1, own.shape[0]), point_mask], dim=1)
         image = conditioned + self.prompt_encoder.masks(prompt.mask_prompt, prompt.has_mask)
-        position = self.prompt_encoder.position.of_grid(self.grid)
+        position = self.grid_position() if position is None else position
         tokens, image = self.transformer(tokens, image, position, mask)
 
         image = image.transpose(1, 2).reshape(conditioned.shape)

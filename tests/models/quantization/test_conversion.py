@@ -56,7 +56,8 @@ def _run_modules(watched, run_programs):
 
 
 def test_every_convolution_and_projection_can_be_quantized_and_nothing_else(small_model):
-    variant = quantization_aware(small_model, DEFAULT_RECIPE)
+    every = Recipe(tuple(Rule(program, "*", "w8a8") for program in PROGRAMS))
+    variant = quantization_aware(small_model, every)
     quantized = [name for name, module in variant.named_modules() if isinstance(module, QuantizedLayer)]
     assert {name.split(".")[0] for name in quantized} == set(PROGRAMS)
     left = [
