@@ -86,8 +86,8 @@ class TwoWayLayer(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """tokens [B, n, C], image [B, C, G, G], its position [1, C, G, G], token mask [B, n] -> tokens, which `norm_final`
-    is still to be applied to, and image rows."""
+    """tokens [B, n, C], image [B, C, G, G], its position in rows [1, G * G, C], token mask [B, n] -> tokens, which
+    `norm_final` is still to be applied to, and image rows."""
 
     def __init__(self, dim: int, heads: int, feedforward_dim: int, layers: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class TwoWayTransformer(nn.Module):
         self.norm_final = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor, image: Tensor, position: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        image, position = image.flatten(2).transpose(1, 2), position.flatten(2).transpose(1, 2)
+        image = image.flatten(2).transpose(1, 2)
         token_position = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_position, position, mask)
@@ -161,8 +161,8 @@ class MaskDecoder(nn.Module):
         return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt, position), prompt)
 
     def grid_position(self) -> Tensor:
-        """Positions of the grid's cells, [1, C, G, G]."""
-        return self.prompt_encoder.position.of_grid(self.grid)
+        """Positions of the grid's cells in rows, [1, G * G, C]."""
+        return self.prompt_encoder.position.of_grid(self.grid).flatten(2).transpose(1, 2).contiguous()
 
     def candidates(
         self,
