@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from models import contract
 from models.bank import MemoryBank
 from models.contract import ProgramSpec, program_contract
-from models.mask_decoder import DecodedFrame
+from models.mask_decoder import DecodedFrame, MaskDecoder
 from models.prompt_encoder import FramePrompt
 from models.tinysam2 import TinySAM2
 
@@ -34,12 +34,14 @@ class MemoryAttentionProgram(Program):
 
 
 class MaskDecoderProgram(Program):
-    position: Tensor | None = None
+    def __init__(self, spec: ProgramSpec, module: MaskDecoder) -> None:
+        super().__init__(spec, module)
+        self.register_buffer("position", None)
 
     def fold_position(self) -> None:
         """Keeps the grid's positions as a constant from now on, for a converter that would fold their sines and
         cosines by an arithmetic of its own: a last bit turns values between two integers."""
-        self.register_buffer("position", self.module.grid_position().detach())
+        self.position = self.module.grid_position().detach()
 
     def forward(
         self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor
