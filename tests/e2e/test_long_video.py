@@ -1,6 +1,6 @@
 """A video's length does not show in memory.
 
-Slow: `pytest -m slow tests/e2e/test_long_video.py` takes about half an hour, conversion included.
+Slow: `pytest -m slow tests/e2e/test_long_video.py` takes about an hour, conversion included.
 """
 
 from pathlib import Path
