@@ -10,7 +10,7 @@ from models.layers import RECTIFIED, LinearReLU
 from models.programs import build_programs
 from models.quantization.conversion import calibrate, quantization_aware
 from models.quantization.layers import QuantizedLayer, frozen
-from models.quantization.recipe import DEFAULT_RECIPE, FLOAT, Recipe, Rule
+from models.quantization.recipe import DEFAULT_RECIPE, FLOAT, PROGRAMS, W8A8, Recipe, Rule
 from models.quantization.scales import whole_bias
 
 
@@ -63,7 +63,8 @@ def test_a_relu_comes_before_the_rounding_and_stays_when_frozen(calibrated, x, r
 
 
 def test_what_a_relu_leaves_is_read_by_the_next_layer_and_rounded_there(small_model):
-    variant = quantization_aware(small_model, DEFAULT_RECIPE).eval()
+    every = Recipe(tuple(Rule(program, "*", W8A8) for program in PROGRAMS))
+    variant = quantization_aware(small_model, every).eval()
     layers = {name: module for name, module in variant.named_modules() if isinstance(module, QuantizedLayer)}
     took, gave = {}, {}
 
