@@ -34,12 +34,13 @@ def convert_model(
         exported, cards = {}, []
         for name, precision in precisions.items():
             target = TARGETS[name]
-            unfold = loaded.recipe is not None and target.unfolded_weights
+            quantized = loaded.recipe is not None
+            unfold = quantized and target.unfolded_weights
             if unfold not in exported:
                 progress("exporting the programs")
                 model = unfolded(loaded.model) if unfold else loaded.model
                 # LiteRT's converter would round the table to int8; it keeps the sines.
-                exported[unfold] = list(export_programs(model, fold_position=loaded.recipe is not None and not unfold))
+                exported[unfold] = list(export_programs(model, fold_position=quantized and not unfold))
             progress(f"converting to {target.title} {precision}")
             files = target.load_converter().convert(exported[unfold], precision, folder)
             card = ArtifactCard(

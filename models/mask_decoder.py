@@ -151,14 +151,9 @@ class MaskDecoder(nn.Module):
         self.no_object_pointer = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
 
     def forward(
-        self,
-        conditioned: Tensor,
-        features_s8: Tensor,
-        features_s4: Tensor,
-        prompt: FramePrompt,
-        position: Tensor | None = None,
+        self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, prompt: FramePrompt
     ) -> DecodedFrame:
-        return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt, position), prompt)
+        return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt), prompt)
 
     def grid_position(self) -> Tensor:
         """Positions of the grid's cells in rows, [1, G * G, C]."""

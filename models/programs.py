@@ -46,7 +46,9 @@ class MaskDecoderProgram(Program):
     def forward(
         self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor
     ) -> tuple[Tensor, ...]:
-        return tuple(self.module(conditioned, features_s8, features_s4, FramePrompt(**prompt), self.position))
+        given = FramePrompt(**prompt)
+        candidates = self.module.candidates(conditioned, features_s8, features_s4, given, self.position)
+        return tuple(self.module.choose(candidates, given))
 
 
 class MemoryEncoderProgram(Program):

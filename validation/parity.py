@@ -163,8 +163,8 @@ def _iou(expected: TrackedObject, found: TrackedObject, near: Sequence[TrackedOb
     return max(mask_iou(answer.mask, found.mask) for answer in (expected, *near))
 
 
-def _least_sqnr(reference: Tensors, actual: Tensors) -> float:
-    return min(sqnr_db(reference[name], actual[name], UNITS.get(name, 0.0)) for name in reference)
+def _sqnr_db(name: str, reference: Tensors, actual: Tensors) -> float:
+    return sqnr_db(reference[name], actual[name], UNITS.get(name, 0.0))
 
 
 class ParityCheck:
@@ -203,12 +203,14 @@ class ParityCheck:
             actual = {**reference, **{name: actual[name] for name in ("iou", "object_score")}}
             self._undecided += 1
         elif call.near:
-            reference = max((reference, *call.near), key=lambda answer: _least_sqnr(answer, actual))
+            reference = max(
+                (reference, *call.near), key=lambda answer: min(_sqnr_db(name, answer, actual) for name in answer)
+            )
             self._undecided += reference is not call.outputs
         measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
         for name, by_call in measured.items():
             pair = reference[name], actual[name]
-            by_call.append((sqnr_db(*pair, UNITS.get(name, 0.0)), cosine(*pair), max_abs_error(*pair)))
+            by_call.append((_sqnr_db(name, reference, actual), cosine(*pair), max_abs_error(*pair)))
         least = min(by_call[-1][0] for by_call in measured.values())
         for state in states:
             self._by_state[state] = min(least, self._by_state.get(state, least))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from mobile_runtime.backend import Backend
 from mobile_runtime.prompts import Prompt, prompts_of_mask
 from mobile_runtime.tracker import TrackedFrame, Tracker
 from validation.recording import Call, RecordingBackend
@@ -23,6 +24,25 @@ class Followed:
     prompts: Mapping[int, Prompt]
     calls: list[Call]
     tracked: TrackedFrame
+
+
+class Recalling(Backend):
+    """Answers every call alike."""
+
+    target, runtime = "recalling", "a test"
+
+    def __init__(self, backend: Backend, answer: dict) -> None:
+        super().__init__(backend.config)
+        self.answer = answer
+
+    def execute(self, program, inputs):
+        return self.answer
+
+
+@pytest.fixture
+def recalling(nano_backend):
+    """A backend that answers every call with the outputs it is made of."""
+    return lambda answer: Recalling(nano_backend, answer)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from mobile_runtime.backend import Backend
 from mobile_runtime.torch_backend import TorchBackend
 from mobile_runtime.tracker import TrackedFrame, tracked_object
 from models.contract import MASK_DECODER
@@ -27,19 +26,6 @@ class Scoring(nn.Module):
 
     def forward(self, token: torch.Tensor) -> torch.Tensor:
         return self.logits
-
-
-class Answering(Backend):
-    """Gives one answer, whatever the input."""
-
-    target, runtime = "answering", "a test"
-
-    def __init__(self, backend: Backend, answer: dict) -> None:
-        super().__init__(backend.config)
-        self.answer = answer
-
-    def execute(self, program, inputs):
-        return self.answer
 
 
 @pytest.fixture
@@ -109,32 +95,32 @@ def tied(scored, called):
     return called(scored(0.9, 0.5, 0.5 - APART, 0.5 - 0.5 * TIED))
 
 
-def replayed(nano_backend, scene, call, answer):
-    check = ParityCheck(Answering(nano_backend, answer))
+def replayed(recalling, scene, call, answer):
+    check = ParityCheck(recalling(answer))
     check.begin(scene)
     check.replay(call)
     [program] = check.programs()
     return program
 
 
-def test_the_other_candidate_is_compared_where_a_runtime_took_it(nano_backend, scene, tied):
+def test_the_other_candidate_is_compared_where_a_runtime_took_it(recalling, scene, tied):
     [near] = tied.near
-    took = replayed(nano_backend, scene, tied, near)
+    took = replayed(recalling, scene, tied, near)
     assert (took.sqnr_db, took.undecided) == (200, 1)
-    agreed = replayed(nano_backend, scene, tied, tied.outputs)
+    agreed = replayed(recalling, scene, tied, tied.outputs)
     assert (agreed.sqnr_db, agreed.undecided) == (200, 0)
 
 
-def test_the_other_candidate_is_a_fault_where_there_is_no_tie(nano_backend, scene, tied):
+def test_the_other_candidate_is_a_fault_where_there_is_no_tie(recalling, scene, tied):
     [near] = tied.near
-    found = replayed(nano_backend, scene, replace(tied, near=()), near)
+    found = replayed(recalling, scene, replace(tied, near=()), near)
     assert found.sqnr_db < 20
     assert found.undecided == 0
 
 
-def test_a_tie_excuses_no_third_answer(nano_backend, scene, tied, scored, called):
+def test_a_tie_excuses_no_third_answer(recalling, scene, tied, scored, called):
     third = called(scored(0.9, 0.5 - APART, 0.5, 0.5 - APART)).outputs
-    assert replayed(nano_backend, scene, tied, third).sqnr_db < 20
+    assert replayed(recalling, scene, tied, third).sqnr_db < 20
 
 
 def test_a_tracked_mask_may_be_the_other_candidates(nano_backend, followed, scene):

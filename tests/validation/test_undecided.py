@@ -101,22 +101,9 @@ def test_a_tracked_mask_counts_unless_the_float_model_was_undecided(nano_backend
     assert check.follow(frame.picture, frame.prompts, expected)[1] == iou
 
 
-class Recalling(Backend):
-    """Answers every call alike."""
-
-    target, runtime = "recalling", "a test"
-
-    def __init__(self, backend: Backend, answer: dict) -> None:
-        super().__init__(backend.config)
-        self.answer = answer
-
-    def execute(self, program, inputs):
-        return self.answer
-
-
 @pytest.mark.parametrize(("off_half_way", "counted"), [(0.5 * HALF_WAY, None), (-0.5 * HALF_WAY, None), (0.1, 0.0)])
 def test_a_quality_half_way_between_two_levels_may_be_rounded_either_way(
-    nano_backend, followed, scene, off_half_way, counted
+    nano_backend, recalling, followed, scene, off_half_way, counted
 ):
     [call, *_] = (call for call in followed[-1].calls if call.program == MEMORY_ENCODER)
     iou = np.full_like(call.inputs["iou"], (12.5 + off_half_way) / QUALITY_LEVELS)
@@ -124,7 +111,7 @@ def test_a_quality_half_way_between_two_levels_may_be_rounded_either_way(
     outputs = nano_backend.run(MEMORY_ENCODER, given.inputs)
     other = np.where(outputs[AGE] == 0, outputs[QUALITY] - 1 / QUALITY_LEVELS, outputs[QUALITY]).astype(np.float32)
 
-    check = ParityCheck(Recalling(nano_backend, {**outputs, QUALITY: other}))
+    check = ParityCheck(recalling({**outputs, QUALITY: other}))
     check.begin(scene)
     check.replay(replace(given, outputs=outputs))
 
