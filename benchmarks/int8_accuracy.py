@@ -14,6 +14,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,26 +22,27 @@ import numpy as np
 from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.quantizer import Quantizer
 
-from converters.convert import convert_model
-from converters.tflite import FILE
-from mobile_runtime.backend import Backend
-from mobile_runtime.loading import load_artifacts
-from mobile_runtime.threads import one_thread
-from mobile_runtime.torch_backend import TorchBackend
-from models.artifacts import card_path, read_card
-from models.checkpoint import LoadedModel, load_model
-from models.config import preset
-from models.console import silenced
-from models.files import write_text
-from models.targets import INT8, TARGETS
-from models.tinysam2 import TinySAM2
-from tinysam2.console import print_table, shown_steps
-from validation.datasets import open_dataset
-from validation.datasets.sequence import Sequence as Video
-from validation.evaluation import Watch, evaluate_sequences, track_sequence
-from validation.evaluation_settings import EvaluationSettings
-from validation.recording import RecordingBackend
-from validation.scores import DatasetScore
+from tinysam2.converters.convert import convert_model
+from tinysam2.converters.litert.converter import FILE
+from tinysam2.core.artifacts import card_path, read_card
+from tinysam2.core.config import preset
+from tinysam2.core.files import write_text
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.data.datasets import open_dataset
+from tinysam2.data.sequence import Sequence as Video
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
+from tinysam2.scoring.evaluation import Watch, evaluate_sequences, track_sequence
+from tinysam2.scoring.evaluation_settings import EvaluationSettings
+from tinysam2.scoring.scores import DatasetScore
+from tinysam2.validation.parity.recording import RecordingBackend
+from tinysam2.views.console import print_table, shown_steps
 
 LITERT = TARGETS["tflite"]
 
@@ -114,7 +116,7 @@ def _quantized_outside(loaded: LoadedModel, videos: Sequence[Video], output: Pat
     recorder, inputs = RecordingBackend(TorchBackend(loaded.model)), {}
     with one_thread():
         for video in videos[:: max(1, len(videos) // CLIPS)][:CLIPS]:
-            for _ in itertools.islice(track_sequence(recorder, video), FRAMES):
+            for _ in itertools.islice(track_sequence(Tracker(recorder), video), FRAMES):
                 pass
     for call in recorder.take():
         inputs.setdefault(call.program, []).append(
@@ -151,7 +153,9 @@ def _evaluated(
         weights_digest=step.weights.digest,
         trained=step.weights.trained,
     ).claim(folder)
-    return DatasetScore(tuple(evaluate_sequences(backend, sequences, folder, "mask", watch))), backend.runtime
+    with one_thread():
+        scores = evaluate_sequences(partial(Tracker, backend), sequences, folder, "mask", watch)
+    return DatasetScore(tuple(scores)), backend.runtime
 
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)

@@ -16,18 +16,18 @@ from pathlib import Path
 import click
 
 from benchmarks.mil_frame import measure, recorded_frame
-from converters.convert import convert_model
-from mobile_runtime.backend import Backend
-from mobile_runtime.loading import load_artifacts
-from mobile_runtime.torch_backend import TorchBackend
-from models.artifacts import card_path, read_card
-from models.checkpoint import LoadedModel, load_model
-from models.config import preset
-from models.console import silenced
-from models.contract import IMAGE_ENCODER
-from models.files import bytes_in
-from models.targets import INT8, TARGETS
-from tinysam2.console import print_table, shown_steps
+from tinysam2.converters.convert import convert_model
+from tinysam2.core.artifacts import card_path, read_card
+from tinysam2.core.config import preset
+from tinysam2.core.contract import IMAGE_ENCODER
+from tinysam2.core.files import bytes_in
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
+from tinysam2.views.console import print_table, shown_steps
 
 PRECISIONS = ("fp32", INT8)
 

@@ -11,24 +11,27 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
 
-from mobile_runtime.torch_backend import TorchBackend
-from models.checkpoint import load_model
-from models.config import BankConfig, ModelConfig, preset
-from models.contract import bank_spec
-from models.files import atomic_path, write_text
-from models.training.budgets import memory_budgets
-from models.training.run_folder import WEIGHTS, RunFolder, described
-from models.training.settings import Stage, TrainingSettings
-from models.training.trainer import train
-from tinysam2.console import print_table, shown_steps
-from tinysam2.training_inputs import figures_in_words
-from validation.datasets import open_dataset
-from validation.evaluation import evaluate_sequences
-from validation.scores import DatasetScore
+from tinysam2.core.config import BankConfig, ModelConfig, preset
+from tinysam2.core.contract import bank_spec
+from tinysam2.core.files import atomic_path, write_text
+from tinysam2.data.datasets import open_dataset
+from tinysam2.inputs.training import figures_in_words
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.training.budgets import memory_budgets
+from tinysam2.models.training.run_folder import WEIGHTS, RunFolder, described
+from tinysam2.models.training.settings import Stage, TrainingSettings
+from tinysam2.models.training.trainer import train
+from tinysam2.models.weights.checkpoint import load_model
+from tinysam2.scoring.evaluation import evaluate_sequences
+from tinysam2.scoring.scores import DatasetScore
+from tinysam2.views.console import print_table, shown_steps
 
 CURRICULUM = (Stage(0.5, 4, 0.7), Stage(0.5, 6, 0.9))
 """Long clips at the end: a bank of seven slots says little on four frames."""
@@ -125,9 +128,10 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
     show = shown.measured(f"training {name}", settings.steps)
     train(begun.model, videos, settings, folder, progress=lambda at: show(at.step, figures_in_words(at.figures)))
     backend = TorchBackend(load_model(config, folder.file(WEIGHTS)).model)
-    scores = DatasetScore(
-        tuple(evaluate_sequences(backend, tests, output / "masks" / _folder_name(name), "mask", shown.counted))
-    )
+    with one_thread():
+        folder_of_masks = output / "masks" / _folder_name(name)
+        tracked = evaluate_sequences(partial(Tracker, backend), tests, folder_of_masks, "mask", shown.counted)
+    scores = DatasetScore(tuple(tracked))
     mean = scores.to_json()["mean"]
     size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
     return Row(

@@ -18,20 +18,20 @@ from pathlib import Path
 import click
 import torch
 
-from converters.convert import convert_model
-from mobile_runtime.backend import Backend
-from mobile_runtime.prompts import prompts_of_mask
-from mobile_runtime.threads import one_thread
-from mobile_runtime.torch_backend import TorchBackend
-from mobile_runtime.tracker import Tracker
-from models.artifacts import read_card
-from models.checkpoint import LoadedModel, load_model
-from models.config import preset
-from models.console import silenced
-from models.targets import TARGETS
-from tinysam2.console import print_table, shown_steps
-from validation.recording import Call, RecordingBackend
-from validation.sample_clip import render_sample_clip
+from tinysam2.converters.convert import convert_model
+from tinysam2.core.artifacts import read_card
+from tinysam2.core.config import preset
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.prompts import prompts_of_mask
+from tinysam2.data.sample_clip import render_sample_clip
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
+from tinysam2.validation.parity.recording import Call, RecordingBackend
+from tinysam2.views.console import print_table, shown_steps
 
 FRAME = 2
 """The first that is neither prompted nor follows a prompted one alone."""

@@ -21,18 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.mil_frame import recorded_frame
-from converters.export import ExportedModel
-from mobile_runtime.threads import one_thread
-from mobile_runtime.torch_backend import TorchBackend
-from models.checkpoint import load_model
-from models.config import preset
-from models.console import silenced
-from models.contract import ProgramSpec, TensorSpec
-from models.programs import build_programs
-from models.quantization.layers import FrozenLayer
-from models.targets import INT8, TARGETS
-from models.tinysam2 import TinySAM2
-from tinysam2.console import print_table, shown_steps
+from tinysam2.converters.export import ExportedModel
+from tinysam2.core.config import preset
+from tinysam2.core.contract import ProgramSpec, TensorSpec
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.quantization.layers import FrozenLayer
+from tinysam2.models.weights.checkpoint import load_model
+from tinysam2.views.console import print_table, shown_steps
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from models.artifacts import ArtifactCard, card_path
-from models.config import ModelConfig
-from models.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
-from models.targets import TARGETS
+from tinysam2.core.artifacts import ArtifactCard, card_path
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
+from tinysam2.core.targets import TARGETS
 
 MANIFEST = "manifest.json"
 REPORT, PAGE = "report.json", "report.html"

@@ -4,14 +4,14 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from converters.export import export_programs
-from models.artifacts import ArtifactCard
-from models.checkpoint import LoadedModel
-from models.console import silenced
-from models.errors import InputError
-from models.quantization.conversion import quantizable_layers, unfolded
-from models.quantization.recipe import W8
-from models.targets import INT8, TARGETS, Target
+from tinysam2.converters.export import export_programs
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.errors import InputError
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import INT8, TARGETS, Target
+from tinysam2.models.quantization.conversion import quantizable_layers, unfolded
+from tinysam2.models.quantization.recipe import W8
+from tinysam2.models.weights.checkpoint import LoadedModel
 
 
 def convert_model(

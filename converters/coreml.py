@@ -7,8 +7,8 @@ import coremltools as ct
 import numpy as np
 from coremltools.converters.mil.mil import Operation
 
-from converters.export import ExportedModel
-from models.files import atomic_path
+from tinysam2.converters.export import ExportedModel
+from tinysam2.core.files import atomic_path
 
 TRIGONOMETRIC = {"sin", "cos"}
 """Their arguments are angles of many radians, which fp16 rounds to a few hundredths."""

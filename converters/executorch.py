@@ -20,9 +20,9 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
-from converters.export import ExportedModel
-from models.files import atomic_path
-from models.quantization import layers  # noqa: F401 - registers the operators
+from tinysam2.converters.export import ExportedModel
+from tinysam2.core.files import atomic_path
+from tinysam2.models.quantization import layers  # noqa: F401 - registers the operators
 
 FILE = "tinysam2.pte"
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from models.programs import MaskDecoderProgram, Program, build_programs
-from models.tinysam2 import TinySAM2
+from tinysam2.models.network.programs import MaskDecoderProgram, Program, build_programs
+from tinysam2.models.network.tinysam2 import TinySAM2
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mobile_runtime.memory import ModelMemory
-from models.config import ModelConfig
-from models.contract import ProgramSpec, program_contract
-from models.errors import InputError
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import ProgramSpec, program_contract
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 
 
 class Backend(ABC):

@@ -7,11 +7,18 @@ from pathlib import Path
 import coremltools as ct
 import numpy as np
 
-from mobile_runtime.backend import Backend, check_shapes
-from mobile_runtime.memory import FIRST_OPERATION, PEAK_TENSORS, ModelMemory, Peak, TensorBytes, account
-from mobile_runtime.mil import MILProgram
-from models.artifacts import ArtifactCard
-from models.errors import InputError
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.mobile_runtime.memory.accounting import (
+    FIRST_OPERATION,
+    PEAK_TENSORS,
+    ModelMemory,
+    Peak,
+    TensorBytes,
+    account,
+)
+from tinysam2.mobile_runtime.mil import MILProgram
 
 RUNTIMES = {"apple": "Core ML's MLModel", "interpreter": "MIL interpreter, not Apple's runtime"}
 """What can execute a package, and how a report names it."""

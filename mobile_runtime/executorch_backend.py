@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from executorch.runtime import Runtime, Verification
 
-from mobile_runtime.backend import Backend, check_shapes
-from mobile_runtime.memory import ModelMemory, account
-from mobile_runtime.memory_pte import read_pte_memory
-from models.artifacts import ArtifactCard
-from models.errors import InputError
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory, account
+from tinysam2.mobile_runtime.memory.pte import read_pte_memory
 
 
 class ExecuTorchBackend(Backend):

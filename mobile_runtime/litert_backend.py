@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from mobile_runtime.backend import Backend, check_shapes
-from mobile_runtime.memory import ModelMemory, account
-from mobile_runtime.memory_tflite import read_tflite_memory
-from models.artifacts import ArtifactCard
-from models.errors import InputError
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory, account
+from tinysam2.mobile_runtime.memory.tflite import read_tflite_memory
 
 
 class LiteRTBackend(Backend):

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mobile_runtime.backend import Backend
-from models.artifacts import read_card
-from models.console import silenced
-from models.targets import Target
+from tinysam2.core.artifacts import read_card
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import Target
+from tinysam2.mobile_runtime.backend import Backend
 
 
 def load_artifacts(target: Target, folder: Path) -> Backend:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mobile_runtime.backend import Backend
-from models.programs import build_programs
-from models.tinysam2 import TinySAM2
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.network.tinysam2 import TinySAM2
 
 
 class TorchBackend(Backend):

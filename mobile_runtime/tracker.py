@@ -1,15 +1,12 @@
 """The tracker: the loop that an app runs, four program calls a frame and object, the bank fed back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.prompts import Prompt, prompt_tensors
-from models.config import ModelConfig
-from models.contract import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import (
     IMAGE_ENCODER,
     MASK_DECODER,
     MEMORY_ATTENTION,
@@ -18,44 +15,12 @@ from models.contract import (
     bank_spec,
     empty_value,
 )
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.data.prompts import Prompt, prompt_tensors
+from tinysam2.data.tracked import TrackedFrame, TrackedObject
+from tinysam2.mobile_runtime.backend import Backend
 
 Tensors = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedObject:
-    """One object on one frame: logits [H, W] at the frame's size (object above 0), predicted IoU of the mask in
-    0..1, and the logit of the object being in the frame."""
-
-    logits: np.ndarray
-    iou: float
-    object_score: float
-
-    @property
-    def mask(self) -> np.ndarray:
-        """bool [H, W]: where the object is."""
-        return self.logits > 0
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedFrame:
-    """All objects on one frame, by their ids. Their masks may overlap; `ids` says whose each pixel is."""
-
-    objects: Mapping[int, TrackedObject]
-    width: int
-    height: int
-
-    @property
-    def ids(self) -> np.ndarray:
-        """uint8 [H, W]: the id of the object at each pixel, the most certain where several are; 0: none."""
-        composed = np.zeros((self.height, self.width), np.uint8)
-        best = np.zeros((self.height, self.width), np.float32)
-        for object_id, tracked in self.objects.items():
-            nearer = tracked.logits > best
-            composed[nearer] = object_id
-            best[nearer] = tracked.logits[nearer]
-        return composed
 
 
 class Tracker:

@@ -16,10 +16,37 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_config():
+    """A 4x4 grid, 32 channels, memories of 8 wide, 4 slots of 4 + 3 * 2 tokens."""
+    from tinysam2.core.config import BankConfig, ModelConfig, RepViTConfig
+
+    return ModelConfig(
+        "small",
+        image_size=64,
+        repvit=RepViTConfig((8, 16, 24, 32), (1, 1, 1, 1)),
+        hidden_dim=32,
+        memory_dim=8,
+        memory_feedforward_dim=32,
+        decoder_heads=2,
+        decoder_feedforward_dim=32,
+        fuser_expansion=1,
+        bank=BankConfig(slots=4, pointers=4, tokens_per_frame=2),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_model(small_config):
+    """The small model with seeded weights, in evaluation mode; tests must not change it."""
+    from tinysam2.models.weights.checkpoint import seeded_model
+
+    return seeded_model(small_config)
+
+
+@pytest.fixture(scope="session")
 def nano_model():
     """The seeded nano model, in evaluation mode; tests must not change it."""
-    from models.checkpoint import seeded_model
-    from models.config import preset
+    from tinysam2.core.config import preset
+    from tinysam2.models.weights.checkpoint import seeded_model
 
     return seeded_model(preset("nano"))
 
@@ -29,7 +56,7 @@ def nano_backend(nano_model):
     """The seeded nano model on one thread; it holds no state between calls."""
     import torch
 
-    from mobile_runtime.torch_backend import TorchBackend
+    from tinysam2.mobile_runtime.torch_backend import TorchBackend
 
     former = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -46,12 +73,12 @@ def coreml_stand_ins(tmp_path_factory) -> Path:
     pytest.importorskip("coremltools")
     import torch
 
-    from converters.coreml import convert
-    from converters.export import ExportedModel
-    from models.artifacts import ArtifactCard
-    from models.config import preset
-    from models.console import silenced
-    from models.contract import program_contract
+    from tinysam2.converters.coreml import convert
+    from tinysam2.converters.export import ExportedModel
+    from tinysam2.core.artifacts import ArtifactCard
+    from tinysam2.core.config import preset
+    from tinysam2.core.contract import program_contract
+    from tinysam2.core.silencing import silenced
 
     class StandIn(torch.nn.Module):
         def __init__(self, spec):

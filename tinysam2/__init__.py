@@ -6,16 +6,16 @@ The public names are imported when they are first asked for, so that `import tin
 import importlib
 
 _HOMES = {
-    "Box": "mobile_runtime.prompts",
-    "Point": "mobile_runtime.prompts",
-    "Prompt": "mobile_runtime.prompts",
-    "TorchBackend": "mobile_runtime.torch_backend",
-    "Tracker": "mobile_runtime.tracker",
-    "load_artifacts": "mobile_runtime.loading",
-    "load_model": "models.checkpoint",
-    "open_clip": "mobile_runtime.media.clips",
-    "preset": "models.config",
-    "target": "models.targets",
+    "Box": "tinysam2.data.prompts",
+    "Point": "tinysam2.data.prompts",
+    "Prompt": "tinysam2.data.prompts",
+    "TorchBackend": "tinysam2.mobile_runtime.torch_backend",
+    "Tracker": "tinysam2.mobile_runtime.tracker",
+    "load_artifacts": "tinysam2.mobile_runtime.loading",
+    "load_model": "tinysam2.models.weights.checkpoint",
+    "open_clip": "tinysam2.data.clips",
+    "preset": "tinysam2.core.config",
+    "target": "tinysam2.core.targets",
 }
 
 __all__ = sorted(_HOMES)

@@ -8,8 +8,8 @@ from typing import IO
 
 import click
 
-from models.errors import InputError
 from tinysam2.commands import COMMANDS
+from tinysam2.core.errors import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.media.clips import Clip
-from mobile_runtime.media.masks import write_mask
-from mobile_runtime.media.overlay import VideoWriter, draw_overlay
-from mobile_runtime.prompts import Prompt
-from mobile_runtime.threads import one_thread
-from mobile_runtime.tracker import Tracker
-from models.errors import InputError
-from models.files import atomic_path, check_output_file, check_output_folder
-from tinysam2.console import Steps
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import atomic_path, check_output_file, check_output_folder
+from tinysam2.data.clips import Clip
+from tinysam2.data.masks import write_mask
+from tinysam2.data.overlay import VideoWriter, draw_overlay
+from tinysam2.data.prompts import Prompt
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.views.console import Steps
 
 OVERLAY = "overlay.mp4"
 VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"}

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mobile_runtime.memory import ModelMemory
-from models.config import ModelConfig
-from models.contract import IMAGE_ENCODER, MEMORY_ENCODER
-from validation.budget import Budget, read_budget
-from validation.memory_measured import FRAMES, MeasuredMemory
-from validation.parity import UNDECIDED, ChainParity, ClipParity, ProgramParity
-from validation.ties import TIED
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import IMAGE_ENCODER, MEMORY_ENCODER
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory
+from tinysam2.validation.memory.budget import Budget, read_budget
+from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory
+from tinysam2.validation.parity.parity import UNDECIDED, ChainParity, ClipParity, ProgramParity
+from tinysam2.validation.parity.ties import TIED
 
 MIB = 2**20
 

@@ -7,30 +7,37 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime.loading import load_artifacts
-from mobile_runtime.threads import one_thread
-from mobile_runtime.torch_backend import TorchBackend
-from mobile_runtime.tracker import Tracker, tracked_object
-from models.artifacts import ArtifactCard, read_card, targets_in
-from models.checkpoint import LoadedModel
-from models.contract import MASK_DECODER, MEMORY_ENCODER
-from models.errors import InputError
-from models.targets import INT8, TARGETS
-from validation.bank_states import CHANGES, StateCalls, count_states, made_call, possible_states, states_of
-from validation.budget import Budget, read_budget
-from validation.evaluation import Watch
-from validation.gallery import Gallery
-from validation.gates import Gate, memory_gates, parity_gates
-from validation.integers.gates import integer_gates
-from validation.memory_float import float_memory
-from validation.memory_measured import MeasuredMemory
-from validation.memory_process import TORCH, measure_artifacts, measure_float
-from validation.parity import ParityCheck
-from validation.recording import Call, RecordingBackend
-from validation.report import ClipReport, Report, TargetReport
-from validation.scenes import Scene
-from validation.scores import RunningScore
-from validation.ties import near_answers
+from tinysam2.core.artifacts import ArtifactCard, read_card, targets_in
+from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER
+from tinysam2.core.errors import InputError
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker, tracked_object
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.scoring.evaluation import Watch
+from tinysam2.scoring.scores import RunningScore
+from tinysam2.validation.gates import Gate, memory_gates, parity_gates
+from tinysam2.validation.integers.gates import integer_gates
+from tinysam2.validation.memory.budget import Budget, read_budget
+from tinysam2.validation.memory.float_model import float_memory
+from tinysam2.validation.memory.measured import MeasuredMemory
+from tinysam2.validation.memory.process import TORCH, measure_artifacts, measure_float
+from tinysam2.validation.parity.bank_states import (
+    CHANGES,
+    StateCalls,
+    count_states,
+    made_call,
+    possible_states,
+    states_of,
+)
+from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.parity.recording import Call, RecordingBackend
+from tinysam2.validation.parity.scenes import Scene
+from tinysam2.validation.parity.ties import near_answers
+from tinysam2.validation.reporting.gallery import Gallery
+from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 
 
 def read_cards(folder: Path) -> list[ArtifactCard]:

@@ -20,19 +20,19 @@ from benchmarks.faults.loop import LOOP_FAULTS
 from benchmarks.faults.measuring import VISIBLE_IOU, Finding, follow, refused
 from benchmarks.faults.table import LEGEND, markdown
 from benchmarks.faults.weights import WEIGHT_FAULTS
-from converters.convert import convert_model
-from mobile_runtime.loading import load_artifacts
-from mobile_runtime.threads import one_thread
-from mobile_runtime.torch_backend import TorchBackend
-from models.artifacts import card_path
-from models.checkpoint import LoadedModel, load_model
-from models.config import preset
-from models.errors import InputError
-from models.files import write_text
-from models.targets import TARGETS
-from tinysam2.console import Steps, shown_steps
-from validation.scenes import sample_scene
-from validation.validate import read_cards
+from tinysam2.converters.convert import convert_model
+from tinysam2.core.artifacts import card_path
+from tinysam2.core.config import preset
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import write_text
+from tinysam2.core.targets import TARGETS
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.threads import one_thread
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
+from tinysam2.validation.parity.scenes import sample_scene
+from tinysam2.validation.validate import read_cards
+from tinysam2.views.console import Steps, shown_steps
 
 HONEST = copy_fault("honest", "none", "", lambda folder, bench: None)
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.loading import load_artifacts
-from models.artifacts import ArtifactCard
-from models.checkpoint import LoadedModel
-from models.targets import INT8, TARGETS
-from validation.gates import Gate
-from validation.integers.gates import integer_gates
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.validation.gates import Gate
+from tinysam2.validation.integers.gates import integer_gates
 
 KEPT, KEPT_BROKEN = 256, 4
 """Calls of the honest artifacts, which all faults around them share, and of broken ones, that are not run twice."""

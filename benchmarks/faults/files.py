@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 from benchmarks.faults.bench import Bench, Fault, copy_fault, edit_card
 from benchmarks.faults.weights import files_of_weights
-from converters.export import ExportedModel
-from models.bank import BankUpdate
-from models.console import silenced
-from models.contract import MASK_DECODER, MEMORY_ENCODER
-from models.programs import build_programs
-from models.targets import TARGETS
-from models.tinysam2 import TinySAM2
+from tinysam2.converters.export import ExportedModel
+from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER
+from tinysam2.core.silencing import silenced
+from tinysam2.core.targets import TARGETS
+from tinysam2.models.network.bank import BankUpdate
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.network.tinysam2 import TinySAM2
 
 Patch = AbstractContextManager[object]
 

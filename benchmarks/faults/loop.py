@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.faults.bench import Fault, Run, loop_fault
-from models.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER, NEXT, QUALITY_LEVELS
-from models.image_encoder import IMAGENET_MEAN, IMAGENET_STD
+from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER, NEXT, QUALITY_LEVELS
+from tinysam2.models.network.image_encoder import IMAGENET_MEAN, IMAGENET_STD
 
 Tensors = dict[str, np.ndarray]
 

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from benchmarks.faults.bench import Bench, Broken, Fault
-from mobile_runtime.torch_backend import TorchBackend
-from validation.gates import Gate, parity_gates
-from validation.parity import ParityCheck
-from validation.scenes import Scene
-from validation.validate import follow_scene
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.validation.gates import Gate, parity_gates
+from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.parity.scenes import Scene
+from tinysam2.validation.validate import follow_scene
 
 VISIBLE_IOU = 0.98
 """Mean mask IoU with the float model's below which masks change visibly: of an object 100 pixels across, half a pixel

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.faults.measuring import VISIBLE_IOU, Finding
-from validation.integers.checks import CHECKS
+from tinysam2.validation.integers.checks import CHECKS
 
 SHORT = {
     "image_encoder SQNR": "SQNR IE",

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.faults.bench import Bench, Fault, copy_fault
-from models.checkpoint import seeded_model
-from models.programs import build_programs
-from models.tinysam2 import TinySAM2
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.weights.checkpoint import seeded_model
 
 LAYOUTS = {2: ((0, 1), (1, 0)), 4: ((0, 1, 2, 3), (0, 2, 3, 1), (1, 2, 3, 0))}
 """Orders in which converters write the axes of matrices and of convolutions."""

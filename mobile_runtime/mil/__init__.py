@@ -1,7 +1,7 @@
 """Executes Core ML ML Programs (MIL) on any machine, with torch CPU kernels."""
 
-from mobile_runtime.mil.graph import Operation, TensorType
-from mobile_runtime.mil.liveness import PeakActivation
-from mobile_runtime.mil.program import MILProgram
+from tinysam2.mobile_runtime.mil.graph import Operation, TensorType
+from tinysam2.mobile_runtime.mil.liveness import PeakActivation
+from tinysam2.mobile_runtime.mil.program import MILProgram
 
 __all__ = ["MILProgram", "Operation", "PeakActivation", "TensorType"]

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobile_runtime.mil.graph import ELEMENT_BITS, Graph, Operation, TensorType
-from mobile_runtime.mil.operations import KERNELS, Kernel, StateBuffer
-from mobile_runtime.mil.operations.registry import unchanged
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.graph import ELEMENT_BITS, Graph, Operation, TensorType
+from tinysam2.mobile_runtime.mil.operations import KERNELS, Kernel, StateBuffer
+from tinysam2.mobile_runtime.mil.operations.registry import unchanged
 
 STORAGES = ("declared", "float32")
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from mobile_runtime.memory_liveness import BEFORE, Lifetime, fullest_moment
-from mobile_runtime.mil.graph import Graph
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.memory.liveness import BEFORE, Lifetime, fullest_moment
+from tinysam2.mobile_runtime.mil.graph import Graph
 
 # Operations whose output can be the input's own buffer, and the input it is: a runtime need not copy.
 _VIEWED_INPUT = {

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mobile_runtime.mil.graph import Graph
-from mobile_runtime.mil.mil_function import graph_from_mil
-from mobile_runtime.mil.operations import KERNELS
-from mobile_runtime.mil.stored_weights import require_whole_weights, stored_bytes
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.graph import Graph
+from tinysam2.mobile_runtime.mil.mil_function import graph_from_mil
+from tinysam2.mobile_runtime.mil.operations import KERNELS
+from tinysam2.mobile_runtime.mil.stored_weights import require_whole_weights, stored_bytes
 
 # The package spells a state write differently from the program coremltools rebuilds from it.
 _PACKAGE_ONLY_TYPES = {"const", "write_state"}

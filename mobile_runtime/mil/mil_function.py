@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mobile_runtime.mil.graph import Graph, Operation, TensorType
+from tinysam2.mobile_runtime.mil.graph import Graph, Operation, TensorType
 
 
 def graph_from_mil(function: Any) -> Graph:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mobile_runtime.mil.compiling import (
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.compiling import (
     STORAGES,
     Plan,
     compile_graph,
@@ -16,10 +17,9 @@ from mobile_runtime.mil.compiling import (
     to_tensor,
     zero_state,
 )
-from mobile_runtime.mil.graph import Graph, Operation, TensorType
-from mobile_runtime.mil.liveness import PeakActivation, peak_activation
-from mobile_runtime.mil.loading import load_graph
-from models.errors import InputError
+from tinysam2.mobile_runtime.mil.graph import Graph, Operation, TensorType
+from tinysam2.mobile_runtime.mil.liveness import PeakActivation, peak_activation
+from tinysam2.mobile_runtime.mil.loading import load_graph
 
 
 class MILProgram:

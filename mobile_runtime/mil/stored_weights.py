@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mobile_runtime.mil.mil_function import tensor_type
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.mil_function import tensor_type
 
 # MILBlob's record before each weight (Apple's coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp).
 _SENTINEL = 0xDEADBEEF

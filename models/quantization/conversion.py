@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from models.layers import RECTIFIED
-from models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
-from models.quantization.recipe import FLOAT, PROGRAMS, W8A8, Recipe
-from models.tinysam2 import TinySAM2
+from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
+from tinysam2.models.quantization.recipe import FLOAT, PROGRAMS, W8A8, Recipe
 
 
 def quantizable_layers(model: TinySAM2) -> dict[str, tuple[str, str]]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401 - registers the operators
 from torch.nn import functional as F
 
-from models.layers import RECTIFIED
-from models.quantization.scales import (
+from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.quantization.scales import (
     ACTIVATION_RANGE,
     WEIGHT_RANGE,
     activation_scale,

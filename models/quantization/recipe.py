@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
-from models.errors import InputError
-from models.files import write_text
+from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import write_text
 
 W8A8, W8, FLOAT = "w8a8", "w8", "float"
 PRECISIONS = (W8A8, W8, FLOAT)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.config import DENSE_BANK, BankConfig, ModelConfig
+from tinysam2.core.config import DENSE_BANK, BankConfig, ModelConfig
 
 SHARES = (0.12, 0.035)
 """Shares of dense memory, beside all of it, what pooling alone leaves, and the preset's own."""

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from models.config import ModelConfig
-from models.errors import InputError
-from models.prompt_encoder import FramePrompt
-from models.training import synthesis
-from models.training.footage import AnnotatedVideo, Footage
-from models.training.prompts import simulated_prompt
-from models.training.settings import Stage, TrainingSettings
-from models.training.slips import random_slips
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.training import synthesis
+from tinysam2.models.training.footage import AnnotatedVideo, Footage
+from tinysam2.models.training.prompts import simulated_prompt
+from tinysam2.models.training.settings import Stage, TrainingSettings
+from tinysam2.models.training.slips import random_slips
 
 TARGET_SCALE = 2
 """Side of the masks that losses look at over the side of the mask logits: boundaries lie between their cells."""
@@ -32,7 +32,7 @@ STILL = synthesis.Motion(0.0, 0.0, 0.0, 0.0)
 class Clip(NamedTuple):
     """One clip, or a batch of B with a leading dimension: images uint8 [T, 3, S, S], targets float32 [T, 1, h, h]
     in 0..1 with h twice the side of the mask logits, the first frame's prompt, and what the memories get wrong
-    [T, 1, h/2, h/2] (see `models.training.slips`)."""
+    [T, 1, h/2, h/2] (see `tinysam2.models.training.slips`)."""
 
     images: Tensor
     targets: Tensor

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.files import atomic_path
+from tinysam2.core.files import atomic_path
 
 PANELS = (
     ("loss", ("loss",)),

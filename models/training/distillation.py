@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.prompt_encoder import FramePrompt
-from models.tinysam2 import TinySAM2
-from models.training.clips import Clip
-from models.training.unroll import UnrolledFrame, unroll
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.unroll import UnrolledFrame, unroll
 
 
 class Teacher:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from models.errors import InputError
+from tinysam2.core.errors import InputError
 
 CANVAS = 1.25
 """Side of a kept frame over the side of the model's input: what zooming in has left to show."""

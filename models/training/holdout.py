@@ -7,15 +7,15 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from models.config import ModelConfig
-from models.errors import InputError
-from models.prompt_encoder import FramePrompt
-from models.tinysam2 import TinySAM2
-from models.training.clips import TARGET_SCALE, Clip
-from models.training.footage import AnnotatedVideo
-from models.training.losses import hard_iou
-from models.training.prompts import no_prompt
-from models.training.unroll import unroll
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.training.clips import TARGET_SCALE, Clip
+from tinysam2.models.training.footage import AnnotatedVideo
+from tinysam2.models.training.losses import hard_iou
+from tinysam2.models.training.prompts import no_prompt
+from tinysam2.models.training.unroll import unroll
 
 FRAMES = 30
 """Frames of each video that are tracked."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.mask_decoder import MaskCandidates
-from models.prompt_encoder import FramePrompt
-from models.training.clips import TARGET_SCALE
-from models.training.settings import LossWeights
+from tinysam2.models.network.mask_decoder import MaskCandidates
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.training.clips import TARGET_SCALE
+from tinysam2.models.training.settings import LossWeights
 
 FOCAL_GAMMA = 2.0
 

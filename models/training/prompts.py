@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.config import ModelConfig
-from models.contract import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import (
     BOX_BOTTOM_RIGHT_LABEL,
     BOX_TOP_LEFT_LABEL,
     MAX_POINTS,
@@ -13,8 +13,8 @@ from models.contract import (
     PADDING_LABEL,
     POSITIVE_LABEL,
 )
-from models.prompt_encoder import FramePrompt
-from models.training.settings import PromptMix
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.training.settings import PromptMix
 
 MOST_CLICKS = 3
 BOX_NOISE = 0.1

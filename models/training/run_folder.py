@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from models.errors import InputError
-from models.files import atomic_path, write_text
-from models.training.settings import TrainingSettings
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import atomic_path, write_text
+from tinysam2.models.training.settings import TrainingSettings
 
 SETTINGS, LOG, STATE, CURVES, WEIGHTS = "run.json", "log.csv", "state.pt", "curves.png", "weights.safetensors"
 

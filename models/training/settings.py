@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from models.config import BankConfig
-from models.errors import require_field
+from tinysam2.core.config import BankConfig
+from tinysam2.core.errors import require_field
 
 
 def _check_shares(owner: object, *names: str) -> None:
@@ -32,10 +32,11 @@ CURRICULUM = (Stage(0.3, 3, 0.4), Stage(0.5, 4, 0.6), Stage(0.2, 6, 0.8))
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shares of the clips that are altered in each way; see `models.training.synthesis` for how far.
+    """Shares of the clips that are altered in each way; see `tinysam2.models.training.synthesis` for how far.
 
     bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
-    picture in the place of an object. slip: whose memory is made wrong in a place; see `models.training.slips`.
+    picture in the place of an object. slip: whose memory is made wrong in a place; see
+    `tinysam2.models.training.slips`.
     """
 
     warp: float = 0.9

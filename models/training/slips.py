@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.training.synthesis import bounds
+from tinysam2.models.training.synthesis import bounds
 
 SLIP_LOGIT = 6.0
 """Mask logit of a place that is remembered wrongly: about as sure as the model is of what it sees well."""

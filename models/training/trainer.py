@@ -10,21 +10,21 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from models.checkpoint import save_checkpoint
-from models.errors import InputError
-from models.prompt_encoder import FramePrompt
-from models.tinysam2 import TinySAM2
-from models.training.clips import Clip, ClipSampler
-from models.training.curves import draw_curves
-from models.training.distillation import Teacher
-from models.training.footage import CANVAS, AnnotatedVideo, Footage
-from models.training.holdout import mean_j, video_clip
-from models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
-from models.training.optimiser import MuonAdamW
-from models.training.parallel import Processes
-from models.training.run_folder import CURVES, WEIGHTS, RunFolder
-from models.training.settings import TrainingSettings
-from models.training.unroll import unroll, with_bank
+from tinysam2.core.errors import InputError
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.training.clips import Clip, ClipSampler
+from tinysam2.models.training.curves import draw_curves
+from tinysam2.models.training.distillation import Teacher
+from tinysam2.models.training.footage import CANVAS, AnnotatedVideo, Footage
+from tinysam2.models.training.holdout import mean_j, video_clip
+from tinysam2.models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
+from tinysam2.models.training.optimiser import MuonAdamW
+from tinysam2.models.training.parallel import Processes
+from tinysam2.models.training.run_folder import CURVES, WEIGHTS, RunFolder
+from tinysam2.models.training.settings import TrainingSettings
+from tinysam2.models.training.unroll import unroll, with_bank
+from tinysam2.models.weights.checkpoint import save_checkpoint
 
 NORM_STATE = ("running_mean", "running_var", "num_batches_tracked")
 """Buffers of BatchNorm that every part of a batch moves."""

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.bank import BankUpdate, MemoryBank, empty_bank
-from models.config import BankConfig
-from models.mask_decoder import MaskCandidates
-from models.prompt_encoder import FramePrompt
-from models.tinysam2 import TinySAM2
-from models.training.clips import Clip
-from models.training.prompts import no_prompt
-from models.training.slips import with_slips
+from tinysam2.core.config import BankConfig
+from tinysam2.models.network.bank import BankUpdate, MemoryBank, empty_bank
+from tinysam2.models.network.mask_decoder import MaskCandidates
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.prompts import no_prompt
+from tinysam2.models.training.slips import with_slips
 
 
 class UnrolledFrame(NamedTuple):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from converters.bundle import PLATFORMS, write_bundle
-from models.artifacts import ArtifactCard, read_card
-from models.config import preset
-from models.contract import bank_spec, program_contract
-from models.targets import TARGETS
+from tinysam2.converters.bundle import PLATFORMS, write_bundle
+from tinysam2.core.artifacts import ArtifactCard, read_card
+from tinysam2.core.config import preset
+from tinysam2.core.contract import bank_spec, program_contract
+from tinysam2.core.targets import TARGETS
 
 NANO = preset("nano")
 SUFFIX = {"coreml": ".mlpackage", "executorch": ".pte", "tflite": ".tflite"}

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from converters.export import export_programs
-from models.contract import MASK_DECODER
+from tinysam2.converters.export import export_programs
+from tinysam2.core.contract import MASK_DECODER
 
 
 @pytest.fixture

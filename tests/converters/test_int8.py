@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.convert import check_recipe_of
-from models.checkpoint import LoadedModel
-from models.contract import ProgramSpec, TensorSpec
-from models.errors import InputError
-from models.layers import MLP, Conv2dReLU
-from models.quantization.conversion import calibrate
-from models.quantization.layers import FrozenLayer, QuantizedLayer, frozen
-from models.quantization.recipe import FLOAT, W8, W8A8, Recipe, Rule
-from models.targets import INT8, TARGETS
+from tinysam2.converters.convert import check_recipe_of
+from tinysam2.core.contract import ProgramSpec, TensorSpec
+from tinysam2.core.errors import InputError
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.models.network.layers import MLP, Conv2dReLU
+from tinysam2.models.quantization.conversion import calibrate
+from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer, frozen
+from tinysam2.models.quantization.recipe import FLOAT, W8, W8A8, Recipe, Rule
+from tinysam2.models.weights.checkpoint import LoadedModel
 
 SIZE, CHANNELS = 16, 8
 
@@ -85,7 +85,7 @@ def small(image) -> nn.Module:
 @pytest.fixture(scope="module")
 def converted(small, tmp_path_factory):
     """The program converted to a target; its file or package."""
-    from models.console import silenced
+    from tinysam2.core.silencing import silenced
 
     made = {}
 
@@ -93,7 +93,7 @@ def converted(small, tmp_path_factory):
         entry = TARGETS[target]
         pytest.importorskip(entry.packages[0])
         if target not in made:
-            from converters.export import ExportedModel
+            from tinysam2.converters.export import ExportedModel
 
             program = copy.deepcopy(small)
             for module in program.modules():
@@ -111,7 +111,7 @@ def converted(small, tmp_path_factory):
 
 
 def in_coreml(path, image):
-    from mobile_runtime.mil import MILProgram
+    from tinysam2.mobile_runtime.mil import MILProgram
 
     outputs = MILProgram.load(path).run(image=image.numpy())
     return [outputs["scores"], outputs["features"]]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from models.checkpoint import load_model
-from models.config import preset
-from models.targets import INT8, TARGETS
 from tinysam2.cli import commands
-from validation.sample_clip import write_sample_clip
+from tinysam2.core.config import preset
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.data.sample_clip import write_sample_clip
+from tinysam2.models.weights.checkpoint import load_model
 
 FRAMES = 12
 
@@ -81,7 +81,7 @@ def tinysam2():
 
 
 def _converted(folder: Path, loaded, **precisions: str) -> Path:
-    from converters.convert import convert_model
+    from tinysam2.converters.convert import convert_model
 
     convert_model(loaded, precisions, folder)
     return folder

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobile_runtime.loading import load_artifacts
-from models.targets import TARGETS
+from tinysam2.core.targets import TARGETS
+from tinysam2.mobile_runtime.loading import load_artifacts
 
 EVERY_ARTIFACT = [
     ("artifacts", "coreml"),

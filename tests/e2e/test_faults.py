@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from models.targets import TARGETS
-from validation.sample_clip import write_sample_clip
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.sample_clip import write_sample_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,7 +108,7 @@ def test_a_program_that_is_missing_is_refused(tinysam2, copied, clip):
 
 
 def test_artifacts_of_other_weights_fail(tinysam2, artifacts, clip, loaded, tmp_path):
-    from models.checkpoint import save_checkpoint, seeded_model
+    from tinysam2.models.weights.checkpoint import save_checkpoint, seeded_model
 
     other = tmp_path / "other.safetensors"
     save_checkpoint(seeded_model(loaded.model.config, seed=1).state_dict(), other, {"preset": "nano"})

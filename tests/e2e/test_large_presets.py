@@ -5,11 +5,11 @@ Slow: `pytest -m slow tests/e2e/test_large_presets.py` takes about eight minutes
 
 import pytest
 
-from models.checkpoint import load_model
-from models.config import preset
-from models.targets import TARGETS
-from validation.scenes import sample_scene
-from validation.validate import validate_artifacts
+from tinysam2.core.config import preset
+from tinysam2.core.targets import TARGETS
+from tinysam2.models.weights.checkpoint import load_model
+from tinysam2.validation.parity.scenes import sample_scene
+from tinysam2.validation.validate import validate_artifacts
 
 FRAMES = 3
 
@@ -17,8 +17,8 @@ FRAMES = 3
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tinysam2-512", "tinysam2"])
 def test_large_presets_pass_every_gate(name, tmp_path, capsys):
-    from converters.convert import convert_model
-    from tinysam2.validation_view import print_report
+    from tinysam2.converters.convert import convert_model
+    from tinysam2.views.validation import print_report
 
     loaded = load_model(preset(name))
     convert_model(loaded, {target.name: target.default_precision for target in TARGETS.values()}, tmp_path)

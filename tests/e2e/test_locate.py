@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from models.programs import build_programs
-from models.targets import TARGETS
+from tinysam2.core.targets import TARGETS
+from tinysam2.models.network.programs import build_programs
 
 PROGRAM, LAYER = "mask_decoder", "transformer.layers.0.mlp.layers.1"
 

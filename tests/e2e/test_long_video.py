@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.loading import load_artifacts
-from mobile_runtime.prompts import Point, Prompt
-from mobile_runtime.tracker import Tracker
-from models.targets import TARGETS
-from validation.memory_process import TORCH
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.prompts import Point, Prompt
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.validation.memory.process import TORCH
 
 FRAMES, SETTLED = 10_000, 500
 ALLOWANCE_MIB = 4

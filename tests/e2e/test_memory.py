@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from mobile_runtime.loading import load_artifacts
-from models.targets import TARGETS
-from validation.memory_float import float_memory
-from validation.memory_measured import can_measure
-from validation.memory_process import measure_artifacts
+from tinysam2.core.targets import TARGETS
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.validation.memory.float_model import float_memory
+from tinysam2.validation.memory.measured import can_measure
+from tinysam2.validation.memory.process import measure_artifacts
 
 FRAMES = 120
 

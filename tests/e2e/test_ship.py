@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-import converters.convert
-from models.artifacts import read_card, targets_in
-from validation import gates
-from validation.memory_measured import can_measure
+import tinysam2.converters.convert
+from tinysam2.core.artifacts import read_card, targets_in
+from tinysam2.validation import gates
+from tinysam2.validation.memory.measured import can_measure
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def converted_before(monkeypatch, artifacts, int8_artifacts):
         shutil.copytree(made, folder, dirs_exist_ok=True)
         return [read_card(folder, target) for target in targets_in(folder)]
 
-    monkeypatch.setattr(converters.convert, "convert_model", copy)
+    monkeypatch.setattr(tinysam2.converters.convert, "convert_model", copy)
 
 
 def _precisions(folder):

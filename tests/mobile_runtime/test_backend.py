@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_runtime.backend import Backend, check_shapes
-from models.config import preset
-from models.contract import program_contract
-from models.errors import InputError
-from models.programs import build_programs
+from tinysam2.core.config import preset
+from tinysam2.core.contract import program_contract
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.models.network.programs import build_programs
 
 NANO = preset("nano")
 PROGRAMS = ("image_encoder", "memory_attention", "mask_decoder", "memory_encoder")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from models.artifacts import read_card
-from models.contract import program_contract
-from models.errors import InputError
-from models.targets import TARGETS
+from tinysam2.core.artifacts import read_card
+from tinysam2.core.contract import program_contract
+from tinysam2.core.errors import InputError
+from tinysam2.core.targets import TARGETS
 
 pytest.importorskip("coremltools")
 
@@ -17,7 +17,7 @@ class FakeMLModel:
     asked = None
 
     def __init__(self, path):
-        from mobile_runtime.mil import MILProgram
+        from tinysam2.mobile_runtime.mil import MILProgram
 
         self.program = MILProgram.load(path)
 
@@ -29,7 +29,7 @@ class FakeMLModel:
 @pytest.fixture
 def make(coreml_stand_ins):
     """make(**options): the backend of the stand-ins."""
-    from mobile_runtime.coreml_backend import CoreMLBackend
+    from tinysam2.mobile_runtime.coreml_backend import CoreMLBackend
 
     card = read_card(coreml_stand_ins, TARGETS["coreml"])
     return lambda **options: CoreMLBackend(coreml_stand_ins, card, **options)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.prompts import Box, Point, Prompt
-from mobile_runtime.tracker import TrackedFrame, TrackedObject, Tracker, empty_bank, image_tensor
-from models.config import preset
-from models.contract import NEXT, bank_spec
-from models.errors import InputError
+from tinysam2.core.config import preset
+from tinysam2.core.contract import NEXT, bank_spec
+from tinysam2.core.errors import InputError
+from tinysam2.data.prompts import Box, Point, Prompt
+from tinysam2.data.tracked import TrackedFrame, TrackedObject
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.tracker import Tracker, empty_bank, image_tensor
 
 NANO = preset("nano")
 BANK = tuple(spec.name for spec in bank_spec(NANO))

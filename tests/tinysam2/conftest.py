@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mobile_runtime.media.overlay import VideoWriter
-from models.artifacts import ArtifactCard
-from models.contract import program_contract
-from models.targets import TARGETS
 from tinysam2.cli import commands
-from validation.sample_clip import SampleClip, render_sample_clip, write_sample_clip
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.contract import program_contract
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.overlay import VideoWriter
+from tinysam2.data.sample_clip import SampleClip, render_sample_clip, write_sample_clip
 
 SIZE = (96, 72)
 FRAMES = 4
@@ -75,7 +75,7 @@ def write_card() -> Callable[..., None]:
     """Writes a valid card of a target's artifacts into a folder, the artifacts aside."""
 
     def write(folder: Path, target: str, file: str, preset: str = "nano") -> ArtifactCard:
-        from models.config import PRESETS
+        from tinysam2.core.config import PRESETS
 
         chosen = TARGETS[target]
         card = ArtifactCard(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mobile_runtime.backend import Backend
-from mobile_runtime.prompts import Prompt, prompts_of_mask
-from mobile_runtime.tracker import TrackedFrame, Tracker
-from validation.recording import Call, RecordingBackend
-from validation.sample_clip import render_sample_clip
-from validation.scenes import Scene, scene_of_clip
+from tinysam2.data.prompts import Prompt, prompts_of_mask
+from tinysam2.data.sample_clip import render_sample_clip
+from tinysam2.data.tracked import TrackedFrame
+from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.validation.parity.recording import Call, RecordingBackend
+from tinysam2.validation.parity.scenes import Scene, scene_of_clip
 
 FRAMES, SIZE = 3, (96, 72)
 

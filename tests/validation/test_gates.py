@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from mobile_runtime.memory import ModelMemory, Peak, TensorBytes, account
-from models.config import preset
-from models.contract import IMAGE_ENCODER, MEMORY_ENCODER, program_contract
-from models.targets import TARGETS
-from validation.budget import DEFAULT_BUDGETS, Limit
-from validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates, regresses
-from validation.memory_measured import MeasuredMemory
-from validation.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.core.config import preset
+from tinysam2.core.contract import IMAGE_ENCODER, MEMORY_ENCODER, program_contract
+from tinysam2.core.targets import TARGETS
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory, Peak, TensorBytes, account
+from tinysam2.validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates, regresses
+from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, Limit
+from tinysam2.validation.memory.measured import MeasuredMemory
+from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
 
 NANO = preset("nano")
 BUDGET = DEFAULT_BUDGETS["nano"]

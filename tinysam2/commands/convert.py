@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from models.config import ModelConfig
-from models.targets import INT8, Target, checked_precision, target
-from tinysam2.commands.options import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.targets import INT8, Target, checked_precision, target
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     Named,
     checkpoint_option,
@@ -55,17 +55,17 @@ def command(
     precision = checked_precision(target, precision)
     target.require_installed()
 
-    from models.artifacts import card_path
-    from models.files import bytes_in
-    from tinysam2.console import print_table, shown_steps
-    from tinysam2.destinations import check_shared_folder, put_artifacts
+    from tinysam2.core.artifacts import card_path
+    from tinysam2.core.files import bytes_in
+    from tinysam2.inputs.destinations import check_shared_folder, put_artifacts
+    from tinysam2.views.console import print_table, shown_steps
 
     check_shared_folder(output, card_path(output, target.name).name)
     started = time.perf_counter()
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchain")
-        from converters.convert import convert_model
-        from models.checkpoint import load_model
+        from tinysam2.converters.convert import convert_model
+        from tinysam2.models.weights.checkpoint import load_model
 
         loaded = load_model(preset, checkpoint, quantized=precision == INT8)
         [card] = convert_model(loaded, {target.name: precision}, Path(name), steps.begin)

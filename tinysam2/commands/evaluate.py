@@ -3,14 +3,16 @@
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from models.config import ModelConfig
-from models.files import check_output_file, write_text
-from tinysam2.commands.options import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.files import check_output_file, write_text
+from tinysam2.data.prompt_kinds import PROMPTS
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     STDOUT,
     Named,
@@ -20,9 +22,8 @@ from tinysam2.commands.options import (
     model_options,
     split_option,
 )
-from tinysam2.runnable import ModelChoice
-from validation.evaluation_settings import (
-    PROMPTS,
+from tinysam2.inputs.runnable import ModelChoice
+from tinysam2.scoring.evaluation_settings import (
     SETTINGS,
     EvaluationSettings,
     check_evaluation_folder,
@@ -32,8 +33,8 @@ from validation.evaluation_settings import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tinysam2.runnable import RunnableModel
-    from validation.datasets.sequence import Sequence as Video
+    from tinysam2.data.sequence import Sequence as Video
+    from tinysam2.inputs.runnable import RunnableModel
 
 PLOT = "scores.png"
 
@@ -77,13 +78,15 @@ def command(
     choice = ModelChoice(backend, artifacts, preset, checkpoint, precision)
     rank, workers = _place_among_workers()
 
-    from tinysam2.console import shown_steps
-    from tinysam2.destinations import check_apart, check_shared_folder
-    from tinysam2.score_view import print_scores
-    from validation.datasets import open_dataset
-    from validation.evaluation import evaluate_sequences, gathered, share_of
-    from validation.score_plot import draw_scores
-    from validation.scores import DatasetScore
+    from tinysam2.data.datasets import open_dataset
+    from tinysam2.inputs.destinations import check_apart, check_shared_folder
+    from tinysam2.mobile_runtime.threads import one_thread
+    from tinysam2.mobile_runtime.tracker import Tracker
+    from tinysam2.scoring.evaluation import evaluate_sequences, gathered, share_of
+    from tinysam2.scoring.score_plot import draw_scores
+    from tinysam2.scoring.scores import DatasetScore
+    from tinysam2.views.console import shown_steps
+    from tinysam2.views.scores import print_scores
 
     check_apart(output, (data, artifacts))
     check_shared_folder(output, SETTINGS)
@@ -98,7 +101,9 @@ def command(
         with choice.opened(steps.begin) as model:
             settings = _settings(data, split, sequences, model, prompt)
             settings.claim(output)
-            evaluate_sequences(model.backend, share_of(sequences, rank, workers), output, prompt, steps.counted)
+            mine = share_of(sequences, rank, workers)
+            with one_thread():
+                evaluate_sequences(partial(Tracker, model.backend), mine, output, prompt, steps.counted)
         if rank > 0:
             return
         steps.begin("waiting for the other processes" if workers > 1 else "gathering the scores")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.config import ModelConfig
-from models.errors import InputError
-from tinysam2.commands.options import FILE_OR_FOLDER, json_option, preset_option
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.inputs.options import FILE_OR_FOLDER, json_option, preset_option
 
 if TYPE_CHECKING:
-    from models.importing import ImportReport
+    from tinysam2.models.weights.importing import ImportReport
 
 SUFFIX = ".safetensors"
 
@@ -46,16 +46,16 @@ def command(source: Path, preset: ModelConfig, output: Path, as_json: bool) -> N
     if output.suffix != SUFFIX:
         raise InputError(f"the output {output} is not named as a {SUFFIX} file; name one")
 
-    from models.files import check_output_file
-    from tinysam2.console import print_table, shown_steps
-    from tinysam2.destinations import check_apart
+    from tinysam2.core.files import check_output_file
+    from tinysam2.inputs.destinations import check_apart
+    from tinysam2.views.console import print_table, shown_steps
 
     check_output_file(output)
     check_apart(output, (source,))
     with shown_steps() as steps:
         steps.begin("reading the weights")
-        from models.checkpoint import save_checkpoint
-        from models.importing import ImportReport, import_weights
+        from tinysam2.models.weights.checkpoint import save_checkpoint
+        from tinysam2.models.weights.importing import ImportReport, import_weights
 
         imported = import_weights(source, preset)
         steps.begin("writing the checkpoint")

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from models.config import PRESETS, REPVIT_VARIANTS, ModelConfig
-from models.contract import bank_spec
-from tinysam2.commands.options import json_option
+from tinysam2.core.config import PRESETS, REPVIT_VARIANTS, ModelConfig
+from tinysam2.core.contract import bank_spec
+from tinysam2.inputs.options import json_option
 
 FP16_BYTES = 2
 
@@ -30,7 +30,7 @@ def command(as_json: bool) -> None:
         click.echo(json.dumps(presets, indent=2))
         return
 
-    from tinysam2.console import print_table
+    from tinysam2.views.console import print_table
 
     rows = [(title, *(show(entry) for entry in presets)) for title, show in SHOWN.items()]
     print_table(("preset", *(str(entry["name"]) for entry in presets)), rows)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.config import ModelConfig
-from tinysam2.commands.options import json_option, preset_option
+from tinysam2.core.config import ModelConfig
+from tinysam2.inputs.options import json_option, preset_option
 
 if TYPE_CHECKING:
-    from validation.cost import ModelCost, ProgramCost
-    from validation.peers import PeerCost
+    from tinysam2.validation.cost.cost import ModelCost, ProgramCost
+    from tinysam2.validation.cost.peers import PeerCost
 
 KIB, MIB = 2**10, 2**20
 GIGA = 10**9
@@ -32,13 +32,13 @@ def command(preset: ModelConfig, as_json: bool) -> None:
       tinysam2 profile
       tinysam2 profile --preset tinysam2 --json
     """
-    from models.console import silenced
-    from tinysam2.console import shown_steps
+    from tinysam2.core.silencing import silenced
+    from tinysam2.views.console import shown_steps
 
     with shown_steps() as steps:
         steps.begin(f"counting {preset.name}")
-        from validation.cost import model_cost
-        from validation.peers import PEERS, missing
+        from tinysam2.validation.cost.cost import model_cost
+        from tinysam2.validation.cost.peers import PEERS, missing
 
         cost = model_cost(preset)
         left_out = missing()
@@ -94,8 +94,8 @@ def _model(cost: "ModelCost") -> dict[str, object]:
 
 
 def _print_programs(config: ModelConfig, cost: "ModelCost") -> None:
-    from tinysam2.console import print_table
-    from validation.cost import PRECISIONS
+    from tinysam2.validation.cost.cost import PRECISIONS
+    from tinysam2.views.console import print_table
 
     columns = ("program", "parameters", "GMACs", "peak MiB", *(f"{name} MiB" for name in PRECISIONS))
     rows = [_program_row(name, program) for name, program in cost.programs.items()]
@@ -129,7 +129,7 @@ def _program_row(name: str, program: "ProgramCost") -> tuple[str, ...]:
 
 
 def _print_peers(cost: "ModelCost", peers: Sequence["PeerCost"]) -> None:
-    from tinysam2.console import print_table
+    from tinysam2.views.console import print_table
 
     models = [cost, *(peer.cost for peer in peers)]
     fused = ["", *(_mib(max(peer.fused_peak_bytes.values())) for peer in peers)]

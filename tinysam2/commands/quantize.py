@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from models.config import ModelConfig
-from models.errors import InputError
-from models.files import check_output_file
-from tinysam2.commands.options import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import check_output_file
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     checkpoint_option,
     json_option,
@@ -17,7 +17,7 @@ from tinysam2.commands.options import (
     split_option,
     training_data_option,
 )
-from tinysam2.training_inputs import (
+from tinysam2.inputs.training import (
     ShownTraining,
     chosen_device,
     described_data,
@@ -70,8 +70,8 @@ def command(
       tinysam2 quantize --data davis2016/train --output nano-int8.safetensors
       tinysam2 quantize --data davis2016/train --calibrate-only --output nano-ptq.safetensors
     """
-    from models.quantization.training import TAUGHT
-    from models.training.settings import TrainingSettings
+    from tinysam2.models.training.quantized import TAUGHT
+    from tinysam2.models.training.settings import TrainingSettings
 
     try:
         settings = TrainingSettings(curriculum=read_stages(curriculum), warmup=50, ema=0.99, losses=TAUGHT, **chosen)
@@ -79,13 +79,13 @@ def command(
         raise InputError(str(error)) from error
     check_output_file(output)
 
-    from models.checkpoint import load_model
-    from models.quantization.recipe import DEFAULT_RECIPE, read_recipe
-    from models.quantization.training import Calibration, calibrated_model, save_quantized, train_quantized
-    from models.training.parallel import joined_processes
-    from models.training.run_folder import SETTINGS, RunFolder, described
-    from tinysam2.console import shown_steps
-    from tinysam2.destinations import check_apart, check_shared_folder
+    from tinysam2.inputs.destinations import check_apart, check_shared_folder
+    from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, read_recipe
+    from tinysam2.models.training.parallel import joined_processes
+    from tinysam2.models.training.quantized import Calibration, calibrated_model, save_quantized, train_quantized
+    from tinysam2.models.training.run_folder import SETTINGS, RunFolder, described
+    from tinysam2.models.weights.checkpoint import load_model
+    from tinysam2.views.console import shown_steps
 
     rules = read_recipe(recipe) if recipe else DEFAULT_RECIPE
     run = run or output.with_suffix(".run")

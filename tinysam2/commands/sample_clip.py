@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tinysam2.commands.options import FILE_OR_FOLDER
+from tinysam2.inputs.options import FILE_OR_FOLDER
 
 
 @click.command(short_help="Write the embedded sample clip and its masks.")
@@ -20,7 +20,7 @@ def command(folder: Path, frames: int, objects: int) -> None:
     Example:
       tinysam2 sample-clip clip --frames 40 --objects 2
     """
-    from validation.sample_clip import write_sample_clip
+    from tinysam2.data.sample_clip import write_sample_clip
 
     write_sample_clip(folder, frames=frames, objects=objects)
     click.echo(f"{frames} frames in {folder / 'frames'}, their masks in {folder / 'masks'}")

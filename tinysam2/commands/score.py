@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tinysam2.commands.options import FILE_OR_FOLDER, STDOUT, data_option, json_file_option, split_option
+from tinysam2.inputs.options import FILE_OR_FOLDER, STDOUT, data_option, json_file_option, split_option
 
 
 @click.command(short_help="Score masks by J and F against a data set.")
@@ -25,12 +25,12 @@ def command(predictions: Path, data: Path, split: str | None, json_file: Path | 
       tinysam2 score predictions --data DAVIS --split val
       tinysam2 score predictions --data clips --json scores.json
     """
-    from models.files import check_output_file
-    from tinysam2.console import shown_steps
-    from tinysam2.destinations import check_apart
-    from tinysam2.score_view import print_scores
-    from validation.datasets import open_dataset
-    from validation.scores import score_dataset
+    from tinysam2.core.files import check_output_file
+    from tinysam2.data.datasets import open_dataset
+    from tinysam2.inputs.destinations import check_apart
+    from tinysam2.scoring.scores import score_dataset
+    from tinysam2.views.console import shown_steps
+    from tinysam2.views.scores import print_scores
 
     to_file = json_file is not None and json_file != STDOUT
     if to_file:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from models.config import ModelConfig
-from models.files import check_output_file
-from tinysam2.commands.options import (
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.files import check_output_file
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     checkpoint_option,
     json_option,
@@ -16,7 +16,7 @@ from tinysam2.commands.options import (
     split_option,
     training_data_option,
 )
-from tinysam2.training_inputs import read_videos
+from tinysam2.inputs.training import read_videos
 
 SHOWN = 15
 """Layers in the table on the terminal; the JSON has all."""
@@ -63,15 +63,15 @@ def command(
         if path:
             check_output_file(path)
 
-    from models.checkpoint import load_model
-    from models.quantization.calibration import calibration_clips
-    from models.quantization.recipe import DEFAULT_RECIPE, read_recipe
-    from models.quantization.sensitivity import layer_costs, share_in_int8, sparing
-    from models.quantization.training import Calibration, calibrated_model, calm_sampler
-    from models.training.settings import Stage, TrainingSettings
-    from tinysam2.console import print_table, shown_steps
-    from tinysam2.destinations import check_apart
-    from tinysam2.sensitivity_plot import draw_costs
+    from tinysam2.inputs.destinations import check_apart
+    from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, read_recipe
+    from tinysam2.models.training.calibration import calibration_clips
+    from tinysam2.models.training.quantized import Calibration, calibrated_model, calm_sampler
+    from tinysam2.models.training.sensitivity import layer_costs, share_in_int8, sparing
+    from tinysam2.models.training.settings import Stage, TrainingSettings
+    from tinysam2.models.weights.checkpoint import load_model
+    from tinysam2.views.console import print_table, shown_steps
+    from tinysam2.views.sensitivity_plot import draw_costs
 
     rules = read_recipe(recipe) if recipe else DEFAULT_RECIPE
     for path in (output, plot):

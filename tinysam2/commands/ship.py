@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
-from models.config import ModelConfig
-from models.targets import INT8, TARGETS
-from tinysam2.commands.options import FILE_OR_FOLDER, checkpoint_option, frames_option, preset_option
-from tinysam2.commands.validate import budget_option, measure_option
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.inputs.options import (
+    FILE_OR_FOLDER,
+    budget_option,
+    checkpoint_option,
+    frames_option,
+    measure_option,
+    preset_option,
+)
 
 
 @click.command(short_help="Convert, validate and bundle for iOS and Android.")
@@ -61,22 +67,22 @@ def command(
     for target in TARGETS.values():
         target.require_installed()
 
-    from models.files import atomic_path, check_output_folder
-    from tinysam2.console import shown_steps
-    from tinysam2.validation_view import print_report
-    from validation.budget import read_budget
+    from tinysam2.core.files import atomic_path, check_output_folder
+    from tinysam2.validation.memory.budget import read_budget
+    from tinysam2.views.console import shown_steps
+    from tinysam2.views.validation import print_report
 
     limits = read_budget(budget, preset.name)
     check_output_folder(output, former_output="ios/manifest.json")
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchains")
-        from converters import convert
-        from converters.bundle import PLATFORMS, write_bundle
-        from models.checkpoint import load_model, shipped_weights
-        from validation.gallery import Gallery
-        from validation.reporting.page import render_page
-        from validation.scenes import sample_scene
-        from validation.validate import measure_memory, validate_artifacts
+        from tinysam2.converters import convert
+        from tinysam2.converters.bundle import PLATFORMS, write_bundle
+        from tinysam2.models.weights.checkpoint import load_model, shipped_weights
+        from tinysam2.validation.parity.scenes import sample_scene
+        from tinysam2.validation.reporting.gallery import Gallery
+        from tinysam2.validation.reporting.page import render_page
+        from tinysam2.validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
         int8 = None if checkpoint else shipped_weights(preset, quantized=True) is not None

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.config import ModelConfig
-from models.errors import InputError
-from tinysam2.commands.options import FILE_OR_FOLDER, json_option, model_options, prompt_options
-from tinysam2.prompting import check_one_kind_of_prompt, read_prompts
-from tinysam2.runnable import ModelChoice
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.inputs.options import FILE_OR_FOLDER, json_option, model_options, prompt_options
+from tinysam2.inputs.prompts import check_one_kind_of_prompt, read_prompts
+from tinysam2.inputs.runnable import ModelChoice
 
 if TYPE_CHECKING:
-    from tinysam2.runnable import RunnableModel
+    from tinysam2.inputs.runnable import RunnableModel
     from tinysam2.tracking import TrackedClip
 
 
@@ -57,10 +57,10 @@ def command(
         raise InputError("there is nothing to track; prompt the object with --point, --box or --mask")
     choice = ModelChoice(backend, artifacts, preset, checkpoint, precision)
 
-    from mobile_runtime.media.clips import open_clip
-    from tinysam2.console import shown_steps
-    from tinysam2.destinations import check_apart
+    from tinysam2.data.clips import open_clip
+    from tinysam2.inputs.destinations import check_apart
     from tinysam2.tracking import check_tracking_output, track_clip
+    from tinysam2.views.console import shown_steps
 
     check_tracking_output(output)
     check_apart(output, (clip, mask, artifacts, checkpoint))

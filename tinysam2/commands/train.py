@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.config import ModelConfig, preset
-from models.errors import InputError
-from tinysam2.commands.options import (
+from tinysam2.core.config import ModelConfig, preset
+from tinysam2.core.errors import InputError
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     Named,
     json_option,
@@ -17,7 +17,7 @@ from tinysam2.commands.options import (
     split_option,
     training_data_option,
 )
-from tinysam2.training_inputs import (
+from tinysam2.inputs.training import (
     ShownTraining,
     chosen_device,
     described_data,
@@ -27,7 +27,7 @@ from tinysam2.training_inputs import (
 )
 
 if TYPE_CHECKING:
-    from models.training.settings import TrainingSettings
+    from tinysam2.models.training.settings import TrainingSettings
 
 
 @click.command(short_help="Train a model on annotated video.")
@@ -80,13 +80,13 @@ def command(
     if teacher_preset and not teacher:
         raise InputError("--teacher-preset says what --teacher is; give the teacher's weights too")
 
-    from models.checkpoint import load_model, seeded_model, weights_digest
-    from models.training.distillation import Teacher
-    from models.training.parallel import joined_processes
-    from models.training.run_folder import SETTINGS, RunFolder, described
-    from models.training.trainer import train
-    from tinysam2.console import shown_steps
-    from tinysam2.destinations import check_apart, check_shared_folder
+    from tinysam2.inputs.destinations import check_apart, check_shared_folder
+    from tinysam2.models.training.distillation import Teacher
+    from tinysam2.models.training.parallel import joined_processes
+    from tinysam2.models.training.run_folder import SETTINGS, RunFolder, described
+    from tinysam2.models.training.trainer import train
+    from tinysam2.models.weights.checkpoint import load_model, seeded_model, weights_digest
+    from tinysam2.views.console import shown_steps
 
     check_apart(output, (*folders, checkpoint, teacher))
     check_shared_folder(output, SETTINGS)
@@ -132,8 +132,8 @@ def command(
 def _settings(
     steps: int, curriculum: str, mix_memory: bool, model: ModelConfig, **chosen: object
 ) -> "TrainingSettings":
-    from models.training.budgets import memory_budgets
-    from models.training.settings import TrainingSettings
+    from tinysam2.models.training.budgets import memory_budgets
+    from tinysam2.models.training.settings import TrainingSettings
 
     banks = tuple(memory_budgets(model).values()) if mix_memory else ()
     try:

@@ -2,40 +2,23 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from models.errors import InputError
-from models.targets import INT8
-from tinysam2.commands.options import (
+from tinysam2.core.errors import InputError
+from tinysam2.core.targets import INT8
+from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
+    budget_option,
     checkpoint_option,
     frames_option,
     json_option,
+    measure_option,
     prompt_options,
     split_option,
 )
-from tinysam2.locate_view import PLOT, locate_option
-
-budget_option = click.option(
-    "--budget",
-    type=FILE_OR_FOLDER,
-    metavar="FILE",
-    help="Memory limits in MiB as JSON: bank, activations, weights, total, growth_over_300_frames; those that it "
-    "leaves out are the preset's.",
-)
-
-
-def measure_option(default: bool) -> Callable:
-    """`--measure`, as a flag with either default."""
-    return click.option(
-        "--measure/--no-measure",
-        default=default,
-        show_default=True,
-        help="Measure memory and its growth over 300 frames in fresh processes (Linux).",
-    )
+from tinysam2.views.locating import PLOT, locate_option
 
 
 @click.command(short_help="Check artifacts against the float model.")
@@ -105,14 +88,14 @@ def command(
       tinysam2 validate artifacts --locate
       tinysam2 validate artifacts --locate mask_decoder
     """
-    from models.files import check_output_file
-    from tinysam2.console import shown_steps
-    from tinysam2.locate_view import locate_layers, print_located
-    from tinysam2.prompting import check_one_kind_of_prompt, first_mask_of, read_prompts
-    from tinysam2.validation_view import print_report
-    from validation.budget import read_budget
-    from validation.reporting.formats import check_report_file, write_report
-    from validation.validate import read_cards
+    from tinysam2.core.files import check_output_file
+    from tinysam2.inputs.prompts import check_one_kind_of_prompt, first_mask_of, read_prompts
+    from tinysam2.validation.memory.budget import read_budget
+    from tinysam2.validation.reporting.formats import check_report_file, write_report
+    from tinysam2.validation.validate import read_cards
+    from tinysam2.views.console import shown_steps
+    from tinysam2.views.locating import locate_layers, print_located
+    from tinysam2.views.validation import print_report
 
     check_one_kind_of_prompt(points, box, mask)
     if data and (clip or points or box or mask):
@@ -136,12 +119,12 @@ def command(
     if clip and not (points or box or mask):
         mask = first_mask_of(clip)
 
-    from mobile_runtime.media.clips import open_clip
-    from models.checkpoint import load_model
-    from validation.datasets import open_dataset
-    from validation.gallery import Gallery
-    from validation.scenes import sample_scene, scene_of_clip, scene_of_sequence
-    from validation.validate import measure_memory, validate_artifacts
+    from tinysam2.data.clips import open_clip
+    from tinysam2.data.datasets import open_dataset
+    from tinysam2.models.weights.checkpoint import load_model
+    from tinysam2.validation.parity.scenes import sample_scene, scene_of_clip, scene_of_sequence
+    from tinysam2.validation.reporting.gallery import Gallery
+    from tinysam2.validation.validate import measure_memory, validate_artifacts
 
     if data:
         scenes = [scene_of_sequence(sequence, frames) for sequence in open_dataset(data, split)]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from models.artifacts import ArtifactCard
-from models.checkpoint import LoadedModel
-from models.console import silenced
-from validation.integers.checks import IntegerReport, check_integers
-from validation.integers.layers import layers_of
-from validation.integers.products import Contents
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.silencing import silenced
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.validation.integers.checks import IntegerReport, check_integers
+from tinysam2.validation.integers.layers import layers_of
+from tinysam2.validation.integers.products import Contents
 
 
 def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> IntegerReport:
@@ -29,20 +29,20 @@ def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Int
 
 
 def _of_coreml(path: Path, programs: tuple[str, ...]) -> Contents:
-    from validation.integers.read_coreml import read_contents
+    from tinysam2.validation.integers.read_coreml import read_contents
 
     (program,) = programs
     return read_contents(path, program)
 
 
 def _of_executorch(path: Path, programs: tuple[str, ...]) -> Contents:
-    from validation.integers.read_executorch import read_contents
+    from tinysam2.validation.integers.read_executorch import read_contents
 
     return read_contents(path, programs)
 
 
 def _of_tflite(path: Path, programs: tuple[str, ...]) -> Contents:
-    from validation.integers.read_tflite import read_contents
+    from tinysam2.validation.integers.read_tflite import read_contents
 
     return read_contents(path, programs)
 

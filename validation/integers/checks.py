@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.quantization.recipe import W8A8
-from validation.integers.layers import Layer, is_quantized
-from validation.integers.matching import Matching, flat, matched
-from validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
+from tinysam2.models.quantization.recipe import W8A8
+from tinysam2.validation.integers.layers import Layer, is_quantized
+from tinysam2.validation.integers.matching import Matching, flat, matched
+from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
 
 Fault = tuple[str, str]
 """A layer, or a place in the file, and what is wrong with it."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.artifacts import ArtifactCard
-from models.checkpoint import LoadedModel
-from models.contract import IMAGE_ENCODER
-from validation.gates import Gate
-from validation.integers.artifact import check_artifact
-from validation.integers.checks import IntegerReport
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.contract import IMAGE_ENCODER
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.validation.gates import Gate
+from tinysam2.validation.integers.artifact import check_artifact
+from tinysam2.validation.integers.checks import IntegerReport
 
 INT8_SHARE = 0.95
 """Of the image encoder's multiply-accumulates, which are most of a frame's."""

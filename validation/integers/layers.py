@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from models.layers import RECTIFIED
-from models.quantization.layers import FrozenLayer
-from models.quantization.recipe import FLOAT, PROGRAMS, Recipe
-from models.tinysam2 import TinySAM2
-from validation.integers.products import Rounding, StoredWeight
+from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.quantization.layers import FrozenLayer
+from tinysam2.models.quantization.recipe import FLOAT, PROGRAMS, Recipe
+from tinysam2.validation.integers.products import Rounding, StoredWeight
 
 
 @dataclass(frozen=True, eq=False)

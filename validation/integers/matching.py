@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from validation.integers.layers import Layer
-from validation.integers.products import Contents, Product, StoredWeight, Stray
+from tinysam2.validation.integers.layers import Layer
+from tinysam2.validation.integers.products import Contents, Product, StoredWeight, Stray
 
 NEAR = 0.1
 """Difference, as a share of the layer's own size, up to which a float weight is still that layer's.

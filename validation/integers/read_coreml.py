@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mobile_runtime.mil.graph import Graph, Operation
-from mobile_runtime.mil.loading import load_graph
-from models.errors import InputError
-from validation.integers.products import AS_STORED, AS_STORED_4D, Contents, Product, Rounding, StoredWeight
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.graph import Graph, Operation
+from tinysam2.mobile_runtime.mil.loading import load_graph
+from tinysam2.validation.integers.products import AS_STORED, AS_STORED_4D, Contents, Product, Rounding, StoredWeight
 
 WEIGHT = {"conv": "weight", "linear": "weight", "matmul": "y"}
 """Operation -> the argument that may be a layer's weight."""

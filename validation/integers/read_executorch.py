@@ -7,8 +7,8 @@ from pathlib import Path
 from executorch.exir import schema
 from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 
-from models.errors import InputError
-from validation.integers.products import (
+from tinysam2.core.errors import InputError
+from tinysam2.validation.integers.products import (
     AS_STORED,
     INPUT_FIRST,
     OHWI,
@@ -17,7 +17,7 @@ from validation.integers.products import (
     Product,
     StoredWeight,
 )
-from validation.integers.xnnpack_payload import Node, read_payload
+from tinysam2.validation.integers.xnnpack_payload import Node, read_payload
 
 XNNPACK = "XnnpackBackend"
 

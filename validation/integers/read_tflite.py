@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from mobile_runtime.memory_tflite import OPERATORS
-from models.errors import InputError
-from validation.integers.products import (
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.memory.tflite import OPERATORS
+from tinysam2.validation.integers.products import (
     AS_STORED,
     OHWI,
     ONE_HWO,

@@ -13,7 +13,7 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XN
 from flatbuffers import number_types as types
 from flatbuffers.table import Table
 
-from validation.integers.products import Rounding
+from tinysam2.validation.integers.products import Rounding
 
 IDENTIFIER = b"XN01"
 NAMED = 2**64 - 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.artifacts import ArtifactCard
-from models.console import silenced
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.silencing import silenced
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,19 +31,19 @@ class Intermediates(ABC):
 
 
 def _coreml(files: Mapping[str, Path]) -> Intermediates:
-    from validation.locating.read_coreml import CoreMLIntermediates
+    from tinysam2.validation.locating.read_coreml import CoreMLIntermediates
 
     return CoreMLIntermediates(files)
 
 
 def _executorch(files: Mapping[str, Path]) -> Intermediates:
-    from validation.locating.read_executorch import ExecuTorchIntermediates
+    from tinysam2.validation.locating.read_executorch import ExecuTorchIntermediates
 
     return ExecuTorchIntermediates(files)
 
 
 def _litert(files: Mapping[str, Path]) -> Intermediates:
-    from validation.locating.read_tflite import LiteRTIntermediates
+    from tinysam2.validation.locating.read_tflite import LiteRTIntermediates
 
     return LiteRTIntermediates(files)
 

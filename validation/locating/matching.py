@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from validation.metrics import sqnr_db
+from tinysam2.scoring.metrics import sqnr_db
 
 NEAR_ENERGY = 0.05
 """Difference of energies, as a share, above which two values are not compared: it is 26 dB, below every limit."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime.mil import MILProgram
-from validation.locating.intermediates import Intermediates, Values
+from tinysam2.mobile_runtime.mil import MILProgram
+from tinysam2.validation.locating.intermediates import Intermediates, Values
 
 
 class CoreMLIntermediates(Intermediates):

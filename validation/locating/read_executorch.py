@@ -11,9 +11,9 @@ from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary,
 from executorch.exir.scalar_type import ScalarType
 from executorch.runtime import Runtime, Verification
 
-from models.errors import InputError
-from validation.locating.intermediates import Intermediates, Values
-from validation.locating.xnnpack_taps import tapped
+from tinysam2.core.errors import InputError
+from tinysam2.validation.locating.intermediates import Intermediates, Values
+from tinysam2.validation.locating.xnnpack_taps import tapped
 
 XNNPACK = "XnnpackBackend"
 VIEW = "executorch_prim::et_view"

@@ -7,8 +7,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from models.errors import InputError
-from validation.locating.intermediates import Intermediates, Values
+from tinysam2.core.errors import InputError
+from tinysam2.validation.locating.intermediates import Intermediates, Values
 
 
 class LiteRTIntermediates(Intermediates):

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from models.errors import InputError
-from models.files import check_output_file, write_text
-from validation.gallery import Shot
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import check_output_file, write_text
+from tinysam2.validation.reporting.gallery import Shot
 
 
 def _json(report: Mapping, shots: Sequence[Shot]) -> str:
@@ -14,19 +14,19 @@ def _json(report: Mapping, shots: Sequence[Shot]) -> str:
 
 
 def _html(report: Mapping, shots: Sequence[Shot]) -> str:
-    from validation.reporting.page import render_page
+    from tinysam2.validation.reporting.page import render_page
 
     return render_page(report, shots)
 
 
 def _markdown(report: Mapping, shots: Sequence[Shot]) -> str:
-    from validation.reporting.markdown import render_markdown
+    from tinysam2.validation.reporting.markdown import render_markdown
 
     return render_markdown(report)
 
 
 def _junit(report: Mapping, shots: Sequence[Shot]) -> str:
-    from validation.reporting.junit import render_junit
+    from tinysam2.validation.reporting.junit import render_junit
 
     return render_junit(report)
 

@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 
-from validation.reporting.figures import gate_sentence, headline, states_line, subject_line, written
+from tinysam2.validation.reporting.figures import gate_sentence, headline, states_line, subject_line, written
 
 
 def render_junit(report: Mapping) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from validation.reporting.figures import (
+from tinysam2.validation.reporting.figures import (
     failed_gates,
     gate_sentence,
     headline,

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from validation.bank_states import BANK_STATES
-from validation.gallery import Shot
-from validation.reporting import charts
-from validation.reporting.figures import failed_gates, gate_sentence, headline, least_sqnr, subject_line, written
-from validation.reporting.memory_view import memory_view
+from tinysam2.validation.parity.bank_states import BANK_STATES
+from tinysam2.validation.reporting import charts
+from tinysam2.validation.reporting.figures import (
+    failed_gates,
+    gate_sentence,
+    headline,
+    least_sqnr,
+    subject_line,
+    written,
+)
+from tinysam2.validation.reporting.gallery import Shot
+from tinysam2.validation.reporting.memory_view import memory_view
 
 BANK_SHARES = {
     "same_slots": "left the ages of slots and pointers as the float model in {} of the calls",
@@ -27,7 +34,7 @@ def render_page(report: Mapping, shots: Sequence[Shot] = ()) -> str:
     pointer (RFC 6901) to it. The page has no script, and forbids itself any request.
     """
     environment = Environment(
-        loader=PackageLoader("validation.reporting"),
+        loader=PackageLoader("tinysam2.validation.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,6 +1,6 @@
 """Every MIL operation the interpreter knows, by theme; importing this package fills the registry."""
 
-from mobile_runtime.mil.operations import (
+from tinysam2.mobile_runtime.mil.operations import (
     activation,
     convolution,
     elementwise,
@@ -15,7 +15,7 @@ from mobile_runtime.mil.operations import (
     shape,
     state,
 )
-from mobile_runtime.mil.operations.registry import KERNELS, Kernel, StateBuffer
+from tinysam2.mobile_runtime.mil.operations.registry import KERNELS, Kernel, StateBuffer
 
 __all__ = [
     "KERNELS",

@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobile_runtime.mil.operations.linear import summed_as
-from mobile_runtime.mil.operations.padding import is_symmetric, pad_spatial, spatial_padding
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.linear import summed_as
+from tinysam2.mobile_runtime.mil.operations.padding import is_symmetric, pad_spatial, spatial_padding
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONVOLVE_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}

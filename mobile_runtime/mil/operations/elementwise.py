@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "acos": torch.acos,

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
 @register("slice_by_index", rounds=False)

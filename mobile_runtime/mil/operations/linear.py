@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
 def summed_as(weight: Tensor, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:

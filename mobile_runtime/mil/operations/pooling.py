@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobile_runtime.mil.operations.padding import is_symmetric, pad_spatial, spatial_padding
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.padding import is_symmetric, pad_spatial, spatial_padding
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 _AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _MAXIMUM = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}

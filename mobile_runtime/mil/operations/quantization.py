@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 _INTEGER_RANGES = {"int4": (-8, 7), "uint4": (0, 15), "int8": (-128, 127), "uint8": (0, 255)}
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
 @register("upsample_nearest_neighbor", rounds=False)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
 @register("topk", rounds=False)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import register
+from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
 @register("reshape", rounds=False)

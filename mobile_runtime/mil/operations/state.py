@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mobile_runtime.mil.operations.registry import StateBuffer, register
+from tinysam2.mobile_runtime.mil.operations.registry import StateBuffer, register
 
 
 @register("read_state", rounds=False)

@@ -59,8 +59,8 @@ def mil_program(mil_function):
     """As mil_function, but loaded into the interpreter."""
     import coremltools as ct
 
-    from mobile_runtime.mil.mil_function import graph_from_mil
-    from mobile_runtime.mil.program import MILProgram
+    from tinysam2.mobile_runtime.mil.mil_function import graph_from_mil
+    from tinysam2.mobile_runtime.mil.program import MILProgram
 
     def make(build, arrays, opset=ct.target.iOS18, storage="declared", states=None):
         return MILProgram(graph_from_mil(mil_function(build, arrays, opset, states)), storage)

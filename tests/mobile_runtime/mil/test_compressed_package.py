@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mobile_runtime.mil import MILProgram
+from tinysam2.mobile_runtime.mil import MILProgram
 
 WEIGHTS = 32 * 16 * 9 + 32 * 9 + 64 * 32
 """Elements of the network's weights, biases aside."""

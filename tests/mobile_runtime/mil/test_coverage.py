@@ -8,9 +8,9 @@ import coremltools as ct
 import numpy as np
 import pytest
 
-from mobile_runtime.mil.mil_function import graph_from_mil
-from mobile_runtime.mil.operations import KERNELS
-from mobile_runtime.mil.operations.registry import unchanged
+from tinysam2.mobile_runtime.mil.mil_function import graph_from_mil
+from tinysam2.mobile_runtime.mil.operations import KERNELS
+from tinysam2.mobile_runtime.mil.operations.registry import unchanged
 
 ONE_VALUE_EXISTS = {("constexpr_cast", "output_dtype")}
 """Attributes for which MIL allows a single value."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mobile_runtime.mil import MILProgram
-from mobile_runtime.mil.operations import KERNELS
+from tinysam2.mobile_runtime.mil import MILProgram
+from tinysam2.mobile_runtime.mil.operations import KERNELS
 
 ROOT = Path(__file__).resolve().parents[3]
 

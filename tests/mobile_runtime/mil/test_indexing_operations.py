@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import InputError
+from tinysam2.core.errors import InputError
 
 
 def one(operation_type, expect, x, **attributes):

@@ -12,8 +12,8 @@ import torch
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
 from torch import nn
 
-from mobile_runtime.mil import MILProgram
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil import MILProgram
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
@@ -259,6 +259,6 @@ def test_an_empty_folder_and_a_file_are_refused(tmp_path):
 
 
 def test_loading_prints_nothing(float32_package):
-    code = f"from mobile_runtime.mil import MILProgram; MILProgram.load({str(float32_package)!r})"
+    code = f"from tinysam2.mobile_runtime.mil import MILProgram; MILProgram.load({str(float32_package)!r})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "")

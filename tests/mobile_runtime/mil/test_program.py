@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mobile_runtime.mil import MILProgram, TensorType
-from models.errors import InputError
+from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.mil import MILProgram, TensorType
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
 WEIGHT = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
@@ -209,7 +209,7 @@ def test_importing_the_interpreter_does_not_import_coremltools():
     import subprocess
     import sys
 
-    code = "import sys, mobile_runtime.mil; print('coremltools' in sys.modules)"
+    code = "import sys, tinysam2.mobile_runtime.mil; print('coremltools' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
 

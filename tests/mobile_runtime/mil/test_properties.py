@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobile_runtime.mil.graph import Graph, Operation, TensorType
-from mobile_runtime.mil.liveness import peak_activation
-from mobile_runtime.mil.operations import KERNELS
-from mobile_runtime.mil.operations.padding import spatial_padding
+from tinysam2.mobile_runtime.mil.graph import Graph, Operation, TensorType
+from tinysam2.mobile_runtime.mil.liveness import peak_activation
+from tinysam2.mobile_runtime.mil.operations import KERNELS
+from tinysam2.mobile_runtime.mil.operations.padding import spatial_padding
 
 BOUNDS = st.integers(-7, 7)
 

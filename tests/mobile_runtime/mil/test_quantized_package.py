@@ -8,7 +8,7 @@ from torch import nn
 from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401
 from torch.nn import functional as F
 
-from mobile_runtime.mil import MILProgram
+from tinysam2.mobile_runtime.mil import MILProgram
 
 DECOMPOSED = torch.ops.quantized_decomposed
 SCALE_REWRITING_PASS = "common::distributive_quantized_binary_op_scale_normalization"

@@ -5,13 +5,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models.checkpoint import load_model, save_checkpoint, seeded_model
-from models.errors import InputError
-from models.programs import build_programs
-from models.quantization.conversion import calibrate, freeze, quantizable_layers, quantization_aware, unfolded
-from models.quantization.layers import FrozenLayer, QuantizedLayer
-from models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule
-from models.quantization.training import save_quantized
+from tinysam2.core.errors import InputError
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.quantization.conversion import calibrate, freeze, quantizable_layers, quantization_aware, unfolded
+from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer
+from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule
+from tinysam2.models.training.quantized import save_quantized
+from tinysam2.models.weights.checkpoint import load_model, save_checkpoint, seeded_model
 
 
 @pytest.fixture(scope="module")

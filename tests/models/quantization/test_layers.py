@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.layers import RECTIFIED, LinearReLU
-from models.programs import build_programs
-from models.quantization.conversion import calibrate, quantization_aware
-from models.quantization.layers import QuantizedLayer, frozen
-from models.quantization.recipe import DEFAULT_RECIPE, FLOAT, PROGRAMS, W8A8, Recipe, Rule
-from models.quantization.scales import whole_bias
+from tinysam2.models.network.layers import RECTIFIED, LinearReLU
+from tinysam2.models.network.programs import build_programs
+from tinysam2.models.quantization.conversion import calibrate, quantization_aware
+from tinysam2.models.quantization.layers import QuantizedLayer, frozen
+from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, FLOAT, PROGRAMS, W8A8, Recipe, Rule
+from tinysam2.models.quantization.scales import whole_bias
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from models.errors import InputError
-from models.quantization.conversion import quantizable_layers
-from models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule, read_recipe
+from tinysam2.core.errors import InputError
+from tinysam2.models.quantization.conversion import quantizable_layers
+from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule, read_recipe
 
 
 def test_the_last_matching_rule_holds():

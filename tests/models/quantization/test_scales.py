@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.quantization import layers  # noqa: F401 - registers the operators
-from models.quantization.scales import (
+from tinysam2.models.quantization import layers  # noqa: F401 - registers the operators
+from tinysam2.models.quantization.scales import (
     ACTIVATION_RANGE,
     LEAST_SCALE,
     WEIGHT_RANGE,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.training.settings import UNALTERED, PromptMix, Stage, TrainingSettings
+from tinysam2.models.training.settings import UNALTERED, PromptMix, Stage, TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.config import DENSE_BANK, preset
-from models.training.budgets import bank_of_share, memory_budgets
+from tinysam2.core.config import DENSE_BANK, preset
+from tinysam2.models.training.budgets import bank_of_share, memory_budgets
 
 
 def shares(name: str) -> dict[str, float]:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.errors import InputError
-from models.training.clips import LEAST_AREA, TARGET_SCALE, Clip, ClipSampler
-from models.training.footage import Footage
-from models.training.settings import Augmentation, PromptMix, Stage
+from tinysam2.core.errors import InputError
+from tinysam2.models.training.clips import LEAST_AREA, TARGET_SCALE, Clip, ClipSampler
+from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.settings import Augmentation, PromptMix, Stage
 
 EVERYTHING = Augmentation(warp=1.0, colour=1.0, paste=0.5, occluder=0.5, distractor=0.5, grey=0.5)
 MASKS = PromptMix(mask=1.0, box=0.0)

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from models.training.curves import draw_curves
+from tinysam2.models.training.curves import draw_curves
 
 ROW = {"learning_rate": 1e-3, "loss": 2.0, "focal": 0.1, "dice": 0.5, "iou": 0.2, "object_score": 0.1, "j": 0.4}
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.checkpoint import seeded_model
-from models.training.clips import ClipSampler
-from models.training.distillation import Teacher
-from models.training.footage import Footage
-from models.training.run_folder import RunFolder
-from models.training.settings import PromptMix
-from models.training.trainer import train
-from models.training.unroll import unroll
+from tinysam2.models.training.clips import ClipSampler
+from tinysam2.models.training.distillation import Teacher
+from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.run_folder import RunFolder
+from tinysam2.models.training.settings import PromptMix
+from tinysam2.models.training.trainer import train
+from tinysam2.models.training.unroll import unroll
+from tinysam2.models.weights.checkpoint import seeded_model
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_teacher_of_another_width_or_image_size_teaches_too(student, teachers,
 
 def test_a_teacher_of_another_image_size_is_told_the_same_of_the_same_places(student, teachers, clips, monkeypatch):
     seen = []
-    monkeypatch.setattr("models.training.distillation.unroll", lambda model, asked: seen.append(asked) or [])
+    monkeypatch.setattr("tinysam2.models.training.distillation.unroll", lambda model, asked: seen.append(asked) or [])
     with pytest.raises(RuntimeError):
         Teacher(teachers["larger"], student.config.hidden_dim).terms(clips, [])
     [asked] = seen

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.errors import InputError
-from models.training.footage import Footage
+from tinysam2.core.errors import InputError
+from tinysam2.models.training.footage import Footage
 
 SIDE = 32
 ONE_FRAME = 4 * SIDE * SIDE

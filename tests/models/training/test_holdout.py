@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import InputError
-from models.training.holdout import mean_j
+from tinysam2.core.errors import InputError
+from tinysam2.models.training.holdout import mean_j
 
 
 @pytest.fixture(scope="module")

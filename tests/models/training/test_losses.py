@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from models.mask_decoder import MaskCandidates
-from models.prompt_encoder import FramePrompt
-from models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
-from models.training.settings import LossWeights
+from tinysam2.models.network.mask_decoder import MaskCandidates
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
+from tinysam2.models.training.settings import LossWeights
 
 SIDE = 4
 """Side of the mask logits; targets are twice as fine."""

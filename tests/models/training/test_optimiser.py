@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import seeded_model
-from models.config import preset
-from models.training.optimiser import MuonAdamW
+from tinysam2.core.config import preset
+from tinysam2.models.training.optimiser import MuonAdamW
+from tinysam2.models.weights.checkpoint import seeded_model
 
 RATE = 0.01
 

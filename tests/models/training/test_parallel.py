@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training.parallel import Processes, joined_processes
+from tinysam2.models.training.parallel import Processes, joined_processes
 
 
 @pytest.mark.parametrize("variables", [{}, {"WORLD_SIZE": "1", "RANK": "0"}])

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.config import preset
-from models.contract import MAX_POINTS
-from models.training.prompts import BOX_NOISE, MOST_CLICKS, no_prompt, simulated_prompt
-from models.training.settings import PromptMix
+from tinysam2.core.config import preset
+from tinysam2.core.contract import MAX_POINTS
+from tinysam2.models.training.prompts import BOX_NOISE, MOST_CLICKS, no_prompt, simulated_prompt
+from tinysam2.models.training.settings import PromptMix
 
 CONFIG = preset("nano")
 SIZE = CONFIG.image_size

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from models.errors import InputError
-from models.training.run_folder import LOG, SETTINGS, STATE, RunFolder, described
+from tinysam2.core.errors import InputError
+from tinysam2.models.training.run_folder import LOG, SETTINGS, STATE, RunFolder, described
 
 
 @pytest.fixture

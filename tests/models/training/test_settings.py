@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.settings import CURRICULUM, Augmentation, LossWeights, PromptMix, Stage, TrainingSettings
+from tinysam2.models.training.settings import CURRICULUM, Augmentation, LossWeights, PromptMix, Stage, TrainingSettings
 
 NAN, INF = float("nan"), float("inf")
 SETTINGS = TrainingSettings()

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.training.slips import FORGETTING, SLIP_LOGIT, random_slips, with_slips
+from tinysam2.models.training.slips import FORGETTING, SLIP_LOGIT, random_slips, with_slips
 
 SIDE, FRAMES = 32, 5
 SEEDS = st.integers(0, 2**32)

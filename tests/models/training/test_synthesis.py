@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.training import synthesis
-from models.training.synthesis import (
+from tinysam2.models.training import synthesis
+from tinysam2.models.training.synthesis import (
     MOVING,
     STEADY,
     VIEW,

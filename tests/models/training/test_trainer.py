@@ -20,15 +20,15 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from models.checkpoint import load_model, seeded_model
-from models.errors import InputError
-from models.training import trainer
-from models.training.clips import ClipSampler
-from models.training.footage import Footage
-from models.training.holdout import mean_j
-from models.training.run_folder import CURVES, LOG, STATE, WEIGHTS, RunFolder
-from models.training.settings import Augmentation, PromptMix, Stage
-from models.training.trainer import LOG_EVERY, TrainedStep, train
+from tinysam2.core.errors import InputError
+from tinysam2.models.training import trainer
+from tinysam2.models.training.clips import ClipSampler
+from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.holdout import mean_j
+from tinysam2.models.training.run_folder import CURVES, LOG, STATE, WEIGHTS, RunFolder
+from tinysam2.models.training.settings import Augmentation, PromptMix, Stage
+from tinysam2.models.training.trainer import LOG_EVERY, TrainedStep, train
+from tinysam2.models.weights.checkpoint import load_model, seeded_model
 
 EVERYTHING = Augmentation(warp=1.0, colour=1.0, paste=0.5, occluder=0.5, distractor=0.5, grey=0.5)
 

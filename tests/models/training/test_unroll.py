@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_runtime.prompts import Box, Point, Prompt
-from mobile_runtime.torch_backend import TorchBackend
-from mobile_runtime.tracker import Tracker
-from models.checkpoint import seeded_model
-from models.config import DENSE_BANK
-from models.contract import MASK_DECODER
-from models.prompt_encoder import FramePrompt
-from models.training.clips import Clip
-from models.training.prompts import no_prompt
-from models.training.unroll import unroll, with_bank
+from tinysam2.core.config import DENSE_BANK
+from tinysam2.core.contract import MASK_DECODER
+from tinysam2.data.prompts import Box, Point, Prompt
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.network.prompt_encoder import FramePrompt
+from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.prompts import no_prompt
+from tinysam2.models.training.unroll import unroll, with_bank
+from tinysam2.models.weights.checkpoint import seeded_model
 
 FRAMES = 7
 """More than the small model's slots, so that the bank has to choose."""

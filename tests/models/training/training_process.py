@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint import seeded_model
-from models.training import trainer
-from models.training.parallel import joined_processes
-from models.training.run_folder import RunFolder
+from tinysam2.models.training import trainer
+from tinysam2.models.training.parallel import joined_processes
+from tinysam2.models.training.run_folder import RunFolder
+from tinysam2.models.weights.checkpoint import seeded_model
 
 
 def run(config, settings, folder: Path, log_every: int, kill_after: int | None) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import LinearReLU
-from validation.integers.artifact import READERS
-from validation.integers.products import Contents
+from tinysam2.models.network.layers import LinearReLU
+from tinysam2.validation.integers.artifact import READERS
+from tinysam2.validation.integers.products import Contents
 
 PROGRAM = "image_encoder"
 SIZE = 16
@@ -55,8 +55,8 @@ class TinyModel:
     image: Tensor
 
     def layers(self):
-        from models.quantization.recipe import DEFAULT_RECIPE
-        from validation.integers.layers import layers_of
+        from tinysam2.models.quantization.recipe import DEFAULT_RECIPE
+        from tinysam2.validation.integers.layers import layers_of
 
         return layers_of(self.model, DEFAULT_RECIPE)
 
@@ -64,9 +64,9 @@ class TinyModel:
 @pytest.fixture(scope="session")
 def tiny() -> TinyModel:
     """All layers in int8."""
-    from models.quantization.conversion import calibrate, freeze
-    from models.quantization.layers import QuantizedLayer
-    from models.quantization.recipe import PROGRAMS
+    from tinysam2.models.quantization.conversion import calibrate, freeze
+    from tinysam2.models.quantization.layers import QuantizedLayer
+    from tinysam2.models.quantization.recipe import PROGRAMS
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
@@ -83,10 +83,10 @@ def tiny() -> TinyModel:
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
     """Converts a tiny model's one program to a target, once; the path of the file or package."""
-    from models.console import silenced
-    from models.contract import ProgramSpec, TensorSpec
-    from models.quantization.conversion import unfolded
-    from models.targets import INT8, TARGETS
+    from tinysam2.core.contract import ProgramSpec, TensorSpec
+    from tinysam2.core.silencing import silenced
+    from tinysam2.core.targets import INT8, TARGETS
+    from tinysam2.models.quantization.conversion import unfolded
 
     image = TensorSpec("image", (1, 3, SIZE, SIZE), "values")
     spec = ProgramSpec(PROGRAM, (image,), (TensorSpec("tokens", (1, SIZE * SIZE // 4, 20), "tokens"),))
@@ -96,7 +96,7 @@ def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
         entry = TARGETS[target]
         pytest.importorskip(entry.packages[0])
         if (id(model), target) not in made:
-            from converters.export import ExportedModel
+            from tinysam2.converters.export import ExportedModel
 
             variant = unfolded(model) if entry.unfolded_weights else model
             program = Program(variant.image_encoder, spec).eval()

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.quantization.recipe import FLOAT, W8A8
-from validation.integers.checks import check_integers
-from validation.integers.layers import Layer
-from validation.integers.products import OHWI, ONE_HWO, Contents, Product, Rounding, StoredWeight, int8_shares
+from tinysam2.models.quantization.recipe import FLOAT, W8A8
+from tinysam2.validation.integers.checks import check_integers
+from tinysam2.validation.integers.layers import Layer
+from tinysam2.validation.integers.products import OHWI, ONE_HWO, Contents, Product, Rounding, StoredWeight, int8_shares
 
 ENTERING, LEAVING = Rounding(0.5, 3), Rounding(0.125, -7)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from models.checkpoint import LoadedModel
-from validation.integers.checks import IntegerReport, Verdict
-from validation.integers.gates import INT8_SHARE, gates_of, integer_gates
-from validation.integers.products import Share
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.validation.integers.checks import IntegerReport, Verdict
+from tinysam2.validation.integers.gates import INT8_SHARE, gates_of, integer_gates
+from tinysam2.validation.integers.products import Share
 
 SHARE = {"image_encoder": Share(100, 100)}
 

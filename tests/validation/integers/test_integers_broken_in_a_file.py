@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.targets import TARGETS
-from validation.integers.checks import IntegerReport, check_integers
+from tinysam2.core.targets import TARGETS
+from tinysam2.validation.integers.checks import IntegerReport, check_integers
 
 every_target = pytest.mark.parametrize("target", TARGETS)
 
@@ -207,7 +207,7 @@ def _rewritten(path: Path, folder: Path, change) -> Path:
 
 def _first(model, kind: str):
     """The first operator of a kind."""
-    from mobile_runtime.memory_tflite import OPERATORS
+    from tinysam2.mobile_runtime.memory.tflite import OPERATORS
 
     codes = [OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
     return next(operator for operator in model.subgraphs[0].operators if codes[operator.opcodeIndex] == kind)

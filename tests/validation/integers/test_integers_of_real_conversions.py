@@ -2,12 +2,12 @@
 
 import pytest
 
-from models.artifacts import ArtifactCard
-from models.checkpoint import LoadedModel
-from models.quantization.recipe import DEFAULT_RECIPE
-from models.targets import TARGETS
-from validation.integers.artifact import check_artifact
-from validation.integers.checks import check_integers
+from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.targets import TARGETS
+from tinysam2.models.quantization.recipe import DEFAULT_RECIPE
+from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.validation.integers.artifact import check_artifact
+from tinysam2.validation.integers.checks import check_integers
 
 MACS = {
     "conv": 64 * 16 * 27,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from validation.integers.checks import check_integers
+from tinysam2.validation.integers.checks import check_integers
 
 
 @pytest.fixture(scope="module")

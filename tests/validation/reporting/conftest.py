@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_runtime.memory import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
-from models.config import preset
-from validation.bank_states import BANK_STATES, TWO_OBJECTS, StateCalls
-from validation.budget import DEFAULT_BUDGETS
-from validation.gates import MIB, memory_gates, parity_gates
-from validation.memory_measured import MeasuredMemory
-from validation.parity import ChainParity, ClipParity, ProgramParity, TensorParity
-from validation.report import ClipReport, Report, TargetReport
+from tinysam2.core.config import preset
+from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
+from tinysam2.validation.gates import MIB, memory_gates, parity_gates
+from tinysam2.validation.memory.budget import DEFAULT_BUDGETS
+from tinysam2.validation.memory.measured import MeasuredMemory
+from tinysam2.validation.parity.bank_states import BANK_STATES, TWO_OBJECTS, StateCalls
+from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 
 FRAMES, SIZE = 5, (96, 72)
 PROGRAMS = ("image_encoder", "memory_attention", "mask_decoder", "memory_encoder")
@@ -150,10 +150,10 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def shots():
     """The gallery of a clip whose masks the third target loses bit by bit."""
-    from mobile_runtime.tracker import TrackedFrame, TrackedObject
-    from validation.gallery import Gallery
-    from validation.metrics import mask_iou
-    from validation.sample_clip import render_sample_clip
+    from tinysam2.data.sample_clip import render_sample_clip
+    from tinysam2.data.tracked import TrackedFrame, TrackedObject
+    from tinysam2.scoring.metrics import mask_iou
+    from tinysam2.validation.reporting.gallery import Gallery
 
     def tracked(ids: np.ndarray) -> TrackedFrame:
         objects = {i: TrackedObject(np.where(ids == i, 1, -1).astype(np.float32), 0.9, 5.0) for i in (1, 2)}

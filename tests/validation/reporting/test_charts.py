@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validation.reporting import charts
+from tinysam2.validation.reporting import charts
 
 
 def parts(svg: str) -> list[tuple[float, float, str]]:
@@ -59,5 +59,5 @@ def test_thinning_keeps_the_least_value_and_the_order(values):
 def test_every_pattern_that_charts_use_is_defined_on_the_page():
     from importlib.resources import files
 
-    macros = (files("validation.reporting") / "templates/macros.html.j2").read_text()
+    macros = (files("tinysam2.validation.reporting") / "templates/macros.html.j2").read_text()
     assert set(re.findall(r'id="fill-(\w+)"', macros)) == set(charts.PATTERNS)

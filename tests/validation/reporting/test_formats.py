@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from models.errors import InputError
-from validation.reporting.formats import FORMATS, check_report_file, write_report
+from tinysam2.core.errors import InputError
+from tinysam2.validation.reporting.formats import FORMATS, check_report_file, write_report
 
 
 @pytest.mark.parametrize(

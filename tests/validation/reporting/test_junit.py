@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from validation.reporting.junit import render_junit
+from tinysam2.validation.reporting.junit import render_junit
 
 
 def test_every_target_is_a_suite_and_every_gate_a_case(report):

@@ -2,7 +2,7 @@
 
 import re
 
-from validation.reporting.markdown import render_markdown
+from tinysam2.validation.reporting.markdown import render_markdown
 
 
 def table_of(text: str) -> list[list[str]]:

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from validation.reporting.formats import write_report
-from validation.reporting.page import resolve
+from tinysam2.validation.reporting.formats import write_report
+from tinysam2.validation.reporting.page import resolve
 
 VIEWS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 SCALES = {"KiB": 2**10, "MiB": 2**20, "%": 0.01}

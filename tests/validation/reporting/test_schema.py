@@ -8,9 +8,9 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator
 
-from validation.report import REPORT_VERSION
+from tinysam2.validation.reporting.report import REPORT_VERSION
 
-SCHEMA = json.loads((files("validation.reporting") / "report.schema.json").read_text())
+SCHEMA = json.loads((files("tinysam2.validation.reporting") / "report.schema.json").read_text())
 
 
 ASKED_FOR = {"located"}

@@ -1,0 +1,43 @@
+"""The kinds of checkpoints that can be imported, told apart by their keys."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tinysam2.models.weights.importing.huggingface import HUGGING_FACE
+from tinysam2.models.weights.importing.rules import Rule, matches
+from tinysam2.models.weights.importing.sam2 import EDGETAM, EDGETAM_ADDS_NONE, SAM2
+
+REPVIT = (
+    Rule("stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
+    Rule("stages.{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
+    Rule("stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
+    Rule("head.{rest}", None, why="RepViT's classifier; TinySAM 2 takes its features"),
+)
+"""Names of timm's RepViT, whole or as `features_only` writes them. Source: timm `repvit`."""
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of checkpoint: it holds a key like each of `marks`.
+
+    zeroed: tensors of ours for terms that this kind of model does not add; they are set to zero where it has none.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    zeroed: tuple[str, ...] = ()
+
+
+# The first kind that fits is taken: EdgeTAM's names are SAM 2.1's but for the trunk.
+KINDS = (
+    SourceKind("EdgeTAM", ("sam_mask_decoder.{rest}", "image_encoder.trunk.body.{rest}"), EDGETAM, EDGETAM_ADDS_NONE),
+    SourceKind("SAM 2.1", ("sam_mask_decoder.{rest}", "sam_prompt_encoder.{rest}"), SAM2),
+    SourceKind("SAM 2.1 (Hugging Face)", ("vision_encoder.{rest}", "mask_decoder.upscale_conv1.{p}"), HUGGING_FACE),
+    SourceKind("RepViT (timm)", ("stem.conv1.c.weight",), REPVIT),
+)
+
+
+def detect(keys: Collection[str]) -> SourceKind | None:
+    """The kind of a state dict with these keys, or None where it is of no known kind."""
+    return next((kind for kind in KINDS if all(matches(mark, keys) for mark in kind.marks)), None)

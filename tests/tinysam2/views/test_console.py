@@ -1,0 +1,67 @@
+"""Steps are seen wherever standard error goes, and native noise is not."""
+
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
+
+from tinysam2.core.silencing import silenced
+from tinysam2.views.console import print_table, shown_steps
+
+
+def test_steps_are_seen_while_noise_is_silenced(capfd):
+    with shown_steps() as steps, silenced(), redirect_stderr(StringIO()):
+        os.write(2, b"delegate created")
+        steps.begin("converting [fp16]")
+    assert capfd.readouterr() == ("", "converting [fp16]\n")
+
+
+def test_steps_leave_the_callers_descriptor_open(capfd):
+    with shown_steps():
+        pass
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+
+
+def test_items_are_handed_on_one_at_a_time():
+    taken = []
+    with shown_steps() as steps:
+        counted = steps.counted((taken.append(i) or i for i in range(3)), "tracking", 3)
+        assert next(counted) == 0
+        assert taken == [0]
+        assert list(counted) == [1, 2]
+
+
+ON_A_TERMINAL = """
+from tinysam2.core.silencing import silenced
+from tinysam2.views.console import shown_steps
+with shown_steps() as steps, silenced():
+    for _ in steps.counted(range(2), "tracking pond", 2):
+        pass
+"""
+
+
+def test_a_terminal_gets_a_live_bar():
+    master, slave = os.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", ON_A_TERMINAL], stderr=slave, check=True, env=environment)
+    os.close(slave)
+    shown = os.read(master, 100_000).decode()
+    os.close(master)
+    assert "tracking pond" in shown
+    assert "2/2" in shown
+
+
+def test_a_piped_table_cuts_nothing(capsys):
+    path = "/a/long/path" * 8
+    print_table(("file", "bytes"), [(path, "1,024")])
+    assert path in capsys.readouterr().out
+
+
+def test_a_counter_begins_its_step_and_takes_how_many_are_done(capfd):
+    with shown_steps() as steps:
+        done = steps.counter("validating")
+        done(1)
+        done(2)
+    assert capfd.readouterr().err == "validating\n"

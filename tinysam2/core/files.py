@@ -1,0 +1,137 @@
+"""Where results go: destinations checked before any work, and outputs that appear whole or not at all."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tinysam2.core.errors import InputError
+
+
+def check_output_file(path: str | Path) -> Path:
+    """The destination of a file, checked before the work that fills it.
+
+    Missing parent folders are fine: `atomic_path` makes them.
+    Raises InputError when the path is a folder or a device, or nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder; name a file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot write {path}: it is a device or a pipe; name a regular file")
+        _check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+def check_output_folder(path: str | Path, former_output: str | None = None) -> Path:
+    """The destination of a folder that `atomic_path` will replace whole, checked before the work for it.
+
+    former_output: an entry that every such output holds ("manifest.json", say); a folder with other content
+    and without this entry is somebody's own, and is refused rather than replaced. None: any folder will do.
+    Raises InputError when the path is not a folder, may not be replaced, or nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_dir():
+            raise InputError(f"cannot write the folder {path}: it is a file; name a folder")
+        if path.is_dir():
+            _check_replaceable(path)
+            if former_output and any(path.iterdir()) and not (path / former_output).exists():
+                raise InputError(
+                    f"will not replace the folder {path}: it is not empty and holds no {former_output}, "
+                    "so it is not a former output; name a new or an empty folder"
+                )
+        _check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same suffix, to write a file or a folder to.
+
+    Leaving the block renames it to `path`, replacing a former file or folder; an exception, Ctrl-C included,
+    removes it and leaves the former one whole. Parent folders are made.
+    Raises InputError where nothing can be written, or a file and a folder would replace each other.
+    """
+    given, path = Path(path), Path(path).resolve()
+    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(given, error) from error
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            _check_replaceable(path)
+            _replace_folder(temporary, path)
+        elif path.is_dir():
+            raise InputError(f"cannot write {given}: it is a folder; name a file")
+        elif path.exists() and (temporary.is_dir() or not path.is_file()):
+            raise InputError(f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}")
+        else:
+            os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all. Raises InputError as `atomic_path` does."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def bytes_in(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    # A folder that is not empty cannot be renamed over: the former one steps aside, and returns on failure.
+    former = path.with_name(f".{secrets.token_hex(6)}.former")
+    try:
+        os.replace(path, former)
+        os.replace(new, path)
+    finally:
+        if former.exists() and not path.exists():
+            os.replace(former, path)
+        _remove(former)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _check_replaceable(folder: Path) -> None:
+    resolved, working = folder.resolve(), Path.cwd()
+    if resolved == working or resolved in working.parents:
+        raise InputError(f"will not replace {folder}: it is or holds the working folder; name another folder")
+    if resolved.is_mount():
+        raise InputError(f"cannot replace {folder}: it is a mount point; name a folder in it")
+
+
+def _check_writable(path: Path) -> None:
+    # Permission bits say little to root and nothing on a read-only or virtual file system: try.
+    ancestor = path.resolve().parent
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise InputError(f"cannot write {path}: {ancestor} is a file; name a path within a folder")
+    with tempfile.TemporaryDirectory(dir=ancestor, prefix=".", suffix=".partial"):
+        pass
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {path}: {error.strerror}; name a place that can be written")

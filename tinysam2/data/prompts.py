@@ -1,0 +1,125 @@
+"""What a user says of an object on a frame: points, a box or a mask; and the tensors that say it to a program."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tinysam2.core.config import ModelConfig
+from tinysam2.core.contract import (
+    BOX_BOTTOM_RIGHT_LABEL,
+    BOX_TOP_LEFT_LABEL,
+    MAX_POINTS,
+    NEGATIVE_LABEL,
+    PADDING_LABEL,
+    POSITIVE_LABEL,
+)
+from tinysam2.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Point:
+    """A click in pixels of the frame; positive: on the object, else on what it is not."""
+
+    x: float
+    y: float
+    positive: bool = True
+
+
+@dataclass(frozen=True)
+class Box:
+    """Left, top, right and bottom of the object in pixels of the frame."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """Everything said of one object on one frame: points and at most one box, or a mask [H, W] of the frame's size
+    (object where it is not 0), which is taken as the answer."""
+
+    points: tuple[Point, ...] = ()
+    box: Box | None = None
+    mask: np.ndarray | None = None
+
+    def check(self, width: int, height: int) -> None:
+        """Raises InputError where this cannot be said of a frame of that size."""
+        if self.mask is not None:
+            self._check_mask(width, height)
+            return
+        count = len(self.points) + (2 if self.box else 0)
+        if count == 0:
+            raise InputError("the prompt says nothing; give a point, a box or a mask")
+        if count > MAX_POINTS:
+            raise InputError(
+                f"the prompt has {len(self.points)} points{' and a box' if self.box else ''}; "
+                f"a frame takes at most {MAX_POINTS}, of which a box counts as two"
+            )
+        size = f"the frame, which is {width}x{height}"
+        for point in self.points:
+            if not (0 <= point.x < width and 0 <= point.y < height):
+                raise InputError(f"point {point.x:g},{point.y:g} lies outside {size}")
+        if self.box:
+            box = self.box
+            text = f"box {box.x0:g},{box.y0:g},{box.x1:g},{box.y1:g}"
+            if not (box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height):
+                raise InputError(f"{text} reaches outside {size}")
+            if box.x0 >= box.x1 or box.y0 >= box.y1:
+                raise InputError(f"{text} is empty; give left,top,right,bottom with left < right and top < bottom")
+
+    def _check_mask(self, width: int, height: int) -> None:
+        if self.points or self.box:
+            raise InputError("the prompt has a mask beside points or a box; give one or the other")
+        if self.mask.shape != (height, width):
+            raise InputError(
+                f"the mask is {'x'.join(str(n) for n in self.mask.shape[::-1])}; the frame is {width}x{height}, "
+                "and a mask must be of its size"
+            )
+        if not self.mask.any():
+            raise InputError("the mask is empty; it must mark at least one pixel")
+
+
+def prompts_of_mask(ids: np.ndarray) -> dict[int, Prompt]:
+    """A mask prompt for each object in an index mask [H, W], by the ids in it; 0 is no object."""
+    return {int(object_id): Prompt(mask=ids == object_id) for object_id in np.unique(ids[ids > 0])}
+
+
+def prompt_tensors(prompt: Prompt | None, width: int, height: int, config: ModelConfig) -> Mapping[str, np.ndarray]:
+    """The mask decoder's and memory encoder's inputs that a prompt fills; None: the frame has no prompt.
+
+    width, height: the frame's, in pixels. Points are scaled to the square input, a mask to the size of the mask
+    logits, where each value is the share of its cell that the object covers.
+    """
+    coords = np.zeros((1, MAX_POINTS, 2), np.float32)
+    labels = np.full((1, MAX_POINTS), PADDING_LABEL, np.float32)
+    mask = np.zeros((1, 1, config.mask_size, config.mask_size), np.float32)
+    has_mask = is_prompted = 0.0
+    if prompt is not None:
+        is_prompted = 1.0
+        for i, (x, y, label) in enumerate(_labelled_points(prompt)):
+            coords[0, i] = x * config.image_size / width, y * config.image_size / height
+            labels[0, i] = label
+        if prompt.mask is not None:
+            has_mask = 1.0
+            image = Image.fromarray((prompt.mask != 0).astype(np.float32))
+            mask[0, 0] = image.resize((config.mask_size, config.mask_size), Image.Resampling.BOX)
+    return {
+        "point_coords": coords,
+        "point_labels": labels,
+        "mask_prompt": mask,
+        "has_mask": np.full((1, 1), has_mask, np.float32),
+        "is_prompted": np.full((1, 1), is_prompted, np.float32),
+    }
+
+
+def _labelled_points(prompt: Prompt) -> list[tuple[float, float, float]]:
+    """x, y and label of each point, a box's corners last, as SAM 2 orders them."""
+    points = [(p.x, p.y, POSITIVE_LABEL if p.positive else NEGATIVE_LABEL) for p in prompt.points]
+    if prompt.box:
+        points.append((prompt.box.x0, prompt.box.y0, BOX_TOP_LEFT_LABEL))
+        points.append((prompt.box.x1, prompt.box.y1, BOX_BOTTOM_RIGHT_LABEL))
+    return points

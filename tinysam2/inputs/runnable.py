@@ -1,0 +1,115 @@
+"""A model on a runtime: the float model, a folder's artifacts, or artifacts converted for the occasion."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinysam2.core.artifacts import read_card
+from tinysam2.core.config import PRESETS, ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.core.targets import INT8, Target, checked_precision, target
+from tinysam2.inputs.options import DEFAULT_PRESET, TORCH
+
+if TYPE_CHECKING:
+    from tinysam2.mobile_runtime.backend import Backend
+
+
+@dataclass(frozen=True)
+class RunnableModel:
+    """A backend, loaded, and what it runs. weights: where they come from; weights_digest: their sha256; trained:
+    whether they ever were."""
+
+    backend: "Backend"
+    precision: str
+    weights: str
+    weights_digest: str
+    trained: bool
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The model that the command line asks for, by `model_options`, checked when it is made.
+
+    backend: torch or a target's name; None elsewhere: not said.
+    Raises InputError, before anything heavy is imported, where these contradict each other or the artifacts.
+    """
+
+    backend: str
+    artifacts: Path | None = None
+    preset: ModelConfig | None = None
+    checkpoint: Path | None = None
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend == TORCH:
+            if self.artifacts:
+                raise InputError("torch runs the float model; leave --artifacts out, or name another backend")
+            if self.precision not in (None, "fp32"):
+                raise InputError(f"torch runs in fp32, not in '{self.precision}'; leave --precision out")
+            return
+        runtime = target(self.backend)
+        checked_precision(runtime, self.precision)
+        runtime.require_installed()
+        if self.artifacts is None:
+            return
+        if self.checkpoint:
+            raise InputError("artifacts hold their weights already; give --artifacts or --checkpoint, not both")
+        card = read_card(self.artifacts, runtime)
+        if self.preset and self.preset.name != card.preset:
+            raise InputError(
+                f"the artifacts in {self.artifacts} belong to preset {card.preset}, not {self.preset.name}"
+            )
+        if self.precision and self.precision != card.precision:
+            raise InputError(f"the artifacts in {self.artifacts} are {card.precision}, not {self.precision}")
+
+    def opened(self, begin: Callable[[str], None]) -> AbstractContextManager[RunnableModel]:
+        """The model, to be used within the block. begin: is told each step.
+
+        Raises InputError where the checkpoint or the artifacts cannot be read or do not fit.
+        """
+        begin("loading the model")
+        config = self.preset or PRESETS[DEFAULT_PRESET]
+        if self.backend == TORCH:
+            return nullcontext(float_model(config, self.checkpoint))
+        runtime = target(self.backend)
+        if self.artifacts:
+            return nullcontext(model_of_artifacts(runtime, self.artifacts))
+        return converted_model(runtime, config, self.checkpoint, checked_precision(runtime, self.precision), begin)
+
+
+def float_model(config: ModelConfig, checkpoint: Path | None) -> RunnableModel:
+    """The model in torch, in fp32. Raises InputError where the checkpoint does not fit."""
+    from tinysam2.mobile_runtime.torch_backend import TorchBackend
+    from tinysam2.models.weights.checkpoint import load_model
+
+    loaded = load_model(config, checkpoint)
+    return RunnableModel(TorchBackend(loaded.model), "fp32", loaded.source, loaded.digest, loaded.trained)
+
+
+def model_of_artifacts(target: Target, folder: Path) -> RunnableModel:
+    """A target's artifacts in a folder. Raises InputError where they are missing, corrupt or do not fit."""
+    from tinysam2.mobile_runtime.loading import load_artifacts
+
+    card = read_card(folder, target)
+    return RunnableModel(
+        load_artifacts(target, folder), card.precision, card.weights, card.weights_digest, card.trained
+    )
+
+
+@contextmanager
+def converted_model(
+    target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, begin: Callable[[str], None]
+) -> Iterator[RunnableModel]:
+    """The model, converted into a folder that is gone after the block. Raises InputError as `load_model`."""
+    from tinysam2.converters.convert import convert_model
+    from tinysam2.models.weights.checkpoint import load_model
+
+    loaded = load_model(config, checkpoint, quantized=precision == INT8)
+    # A runtime may read its file as it goes, so the folder stays until the model is done with.
+    with tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
+        convert_model(loaded, {target.name: precision}, Path(name), begin)
+        begin(f"loading into {target.title}")
+        yield model_of_artifacts(target, Path(name))

@@ -1,0 +1,136 @@
+"""Evaluation: a model follows every object of every sequence from its first frame on, and its masks are scored."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import atomic_path
+from tinysam2.data.masks import write_mask
+from tinysam2.data.prompts import Prompt
+from tinysam2.data.sequence import Sequence as Video
+from tinysam2.data.simulated_prompts import simulated_prompts
+from tinysam2.data.tracked import ObjectTracker
+from tinysam2.scoring.scores import SequenceScore, score_sequence
+
+SCORE = "score.json"
+"""Beside a sequence's masks, once it is finished."""
+
+SECONDS_BETWEEN_LOOKS = 0.2
+
+NewTracker = Callable[[], ObjectTracker]
+"""Makes a tracker that has seen nothing yet."""
+
+Watch = Callable[[Iterable[np.ndarray], str, int], Iterable[np.ndarray]]
+"""Passes a sequence's masks on and shows how many there were; it is told the step and how many there will be."""
+
+
+def track_sequence(tracker: ObjectTracker, sequence: Video, prompt: str = "mask") -> Iterator[np.ndarray]:
+    """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none.
+
+    Each object is prompted once, on the first frame with its mask, by what `simulated_prompts` makes of that; until
+    one has begun the masks are empty. Raises InputError at a frame or a mask that cannot be read or used.
+    """
+    begun = False
+    for index in range(len(sequence)):
+        frame = sequence.frame(index)
+        prompts = _prompts(tracker, sequence, index, frame, prompt)
+        begun = begun or bool(prompts)
+        if begun:
+            yield tracker.track(frame, prompts).ids
+        else:
+            yield np.zeros(frame.shape[:2], np.uint8)
+
+
+def evaluate_sequence(
+    new_tracker: NewTracker, sequence: Video, folder: Path, prompt: str = "mask", watch: Watch = lambda masks, *_: masks
+) -> SequenceScore:
+    """Tracks a sequence into `folder/NAME` and scores what was written.
+
+    The folder gets one index PNG mask a frame and `score.json`, and appears whole or not at all; one that is
+    there already is taken as it is. Raises InputError as `track_sequence` does.
+    """
+    home = folder / sequence.name
+    if not is_finished(home):
+        with atomic_path(home) as temporary:
+            temporary.mkdir()
+            masks = watch(track_sequence(new_tracker(), sequence, prompt), f"tracking {sequence.name}", len(sequence))
+            for name, ids in zip(sequence.frame_names, masks, strict=True):
+                write_mask(temporary / f"{name}.png", ids)
+            score = score_sequence(sequence, temporary)
+            (temporary / SCORE).write_text(json.dumps(score.to_json(), indent=2, allow_nan=False) + "\n")
+    return _read_score(home)
+
+
+def evaluate_sequences(
+    new_tracker: NewTracker,
+    sequences: Iterable[Video],
+    folder: Path,
+    prompt: str = "mask",
+    watch: Watch = lambda masks, *_: masks,
+) -> list[SequenceScore]:
+    """Each sequence's score, in order; see `evaluate_sequence`.
+
+    A folder that was used before must hold the same evaluation: `EvaluationSettings.claim` sees to that.
+    """
+    return [evaluate_sequence(new_tracker, sequence, folder, prompt, watch) for sequence in sequences]
+
+
+def is_finished(home: Path) -> bool:
+    """Whether a sequence's folder of results is there."""
+    return (home / SCORE).is_file()
+
+
+def share_of(sequences: Sequence[Video], rank: int, workers: int) -> list[Video]:
+    """One worker's sequences, rank 0 to workers - 1: shares of about as many frames each, the same on every machine.
+
+    Each sequence goes, the longest first, to whoever has the fewest frames by then.
+    """
+    frames, mine = [0] * workers, []
+    for index in sorted(range(len(sequences)), key=lambda index: -len(sequences[index])):
+        chosen = frames.index(min(frames))
+        frames[chosen] += len(sequences[index])
+        if chosen == rank:
+            mine.append(index)
+    return [sequences[index] for index in sorted(mine)]
+
+
+def gathered(sequences: Iterable[Video], folder: Path) -> list[SequenceScore]:
+    """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
+
+    It waits without end for a worker that died: whatever started the workers has to end them all then, as torchrun
+    does. Raises InputError where a score cannot be read.
+    """
+    scores = []
+    for sequence in sequences:
+        while not is_finished(folder / sequence.name):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        scores.append(_read_score(folder / sequence.name))
+    return scores
+
+
+def _prompts(tracker: ObjectTracker, sequence: Video, index: int, frame: np.ndarray, kind: str) -> dict[int, Prompt]:
+    """Prompts for the objects that begin on a frame."""
+    beginning = [object_id for object_id, first in sequence.objects.items() if first == index]
+    if not beginning:
+        return {}
+    ids = sequence.ids(index)
+    masks = {object_id: ids == object_id for object_id in beginning}
+    for object_id, mask in masks.items():
+        if not mask.any():
+            raise InputError(
+                f"sequence {sequence.name} shows nothing of object {object_id} on frame {sequence.frame_names[index]}, "
+                "where it should begin; mark its pixels in that frame's mask"
+            )
+    return simulated_prompts(kind, tracker, frame, masks)
+
+
+def _read_score(home: Path) -> SequenceScore:
+    path = home / SCORE
+    try:
+        return SequenceScore.from_json(home.name, json.loads(path.read_text()))
+    except ValueError as error:
+        raise InputError(f"{path} does not hold a score; remove {home} to have it tracked again") from error

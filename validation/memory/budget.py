@@ -1,0 +1,105 @@
+"""The memory budget: the MiB that a preset may take, as a file gives them or by default."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from tinysam2.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limit:
+    """MiB, and why the limit stands there. Raises ValueError where it is no number, or below 0."""
+
+    mib: float
+    reason: str
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.mib, int | float) and not isinstance(self.mib, bool)
+        if not number or not math.isfinite(self.mib) or self.mib < 0:
+            raise ValueError(f"Limit.mib is {self.mib!r}; it must be a finite number of at least 0")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a model may take, whatever the runtime.
+
+    bank: an object's. activations: of any one program. weights: of all programs. total: weights, activations, the
+    encoder's features and one object's bank. growth_over_300_frames: by how much a process may grow with the video,
+    beyond what the measurement itself cannot tell.
+    """
+
+    bank: Limit
+    activations: Limit
+    weights: Limit
+    total: Limit
+    growth_over_300_frames: Limit
+
+
+NO_GROWTH = Limit(0, "memory does not grow with the video")
+
+DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(
+    {
+        "tinysam2": Budget(
+            bank=Limit(0.53, "fp32 bank of 1984 tokens: 0.515 MiB"),
+            activations=Limit(120, "ExecuTorch plans 108.5 MiB for memory attention, the most of any"),
+            weights=Limit(76, "ExecuTorch stores 69.0 MiB in fp32, the most of any"),
+            total=Limit(320, "ExecuTorch takes 291.2 MiB: 69.0 of weights, 205.7 in four arenas, 16 of features"),
+            growth_over_300_frames=NO_GROWTH,
+        ),
+        "tinysam2-512": Budget(
+            bank=Limit(0.15, "fp32 bank of 496 tokens: 0.141 MiB"),
+            activations=Limit(21, "memory attention takes 18.8 MiB, the most of any"),
+            weights=Limit(60, "ExecuTorch stores 55.3 MiB in fp32, the most of any"),
+            total=Limit(125, "the float model's weights, features and peaks in four arenas that stay: 111.6 MiB"),
+            growth_over_300_frames=NO_GROWTH,
+        ),
+        "nano": Budget(
+            bank=Limit(0.025, "fp32 bank of 124 tokens: 0.024 MiB"),
+            activations=Limit(2.5, "LiteRT's image encoder takes 2.25 MiB, the most of any"),
+            weights=Limit(9.5, "ExecuTorch stores 8.65 MiB, the most of any"),
+            total=Limit(15.4, "LiteRT takes 13.98 MiB, the most of any: 8.3 of weights, 5.1 in four arenas"),
+            growth_over_300_frames=NO_GROWTH,
+        ),
+    }
+)
+"""By preset, a tenth or so above the most that any target takes in fp32: `tinysam2 validate` prints the figures."""
+
+LIMITS = tuple(field.name for field in fields(Budget))
+
+
+def read_budget(path: Path | None, preset: str) -> Budget:
+    """The preset's budget, with the limits that a JSON file names in place of the default ones.
+
+    The file is one object; its keys are fields of `Budget`, its values MiB. Raises InputError where it is missing,
+    is no such object, or a limit is unknown or no number of at least 0.
+    """
+    budget = DEFAULT_BUDGETS[preset]
+    if path is None:
+        return budget
+    if not path.is_file():
+        raise InputError(f"budget {path} does not exist; it must be a JSON file of limits in MiB")
+    try:
+        named = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"budget {path} is not JSON ({error}); write {_example()}") from error
+    if not isinstance(named, dict):
+        raise InputError(f"budget {path} is not a JSON object; write {_example()}")
+    for name, mib in named.items():
+        if name not in LIMITS:
+            raise InputError(f"budget {path} has an unknown limit '{name}'; the limits are {', '.join(LIMITS)}")
+        try:
+            limit = Limit(mib, f"the limit in {path.name}")
+        except ValueError as error:
+            raise InputError(
+                f"budget {path}: {name} is {json.dumps(mib)}; it must be a number of MiB, at least 0"
+            ) from error
+        budget = replace(budget, **{name: limit})
+    return budget
+
+
+def _example() -> str:
+    return '{"activations": 3, "total": 20}, say'

@@ -1,0 +1,125 @@
+"""The report of a validation: every measurement and verdict, as data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory
+from tinysam2.validation.gates import Gate, regresses
+from tinysam2.validation.memory.budget import Budget
+from tinysam2.validation.memory.measured import MeasuredMemory
+from tinysam2.validation.parity.bank_states import StateCalls
+from tinysam2.validation.parity.parity import ChainParity, ProgramParity
+from tinysam2.validation.reporting.environment import Environment, this_environment
+
+REPORT_VERSION = 3
+"""Raised when a field of the JSON report changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """One clip: its frames, their size in pixels, the objects that were tracked, and the calls of the memory encoder in
+    each state of the bank, whose names are those of `bank_states`."""
+
+    name: str
+    frames: int
+    width: int
+    height: int
+    objects: int
+    states: Mapping[str, StateCalls]
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """One target's artifacts: what was measured and whether it passed.
+
+    memory: what the artifacts tell. measured: in a fresh process; None where it was not.
+    """
+
+    target: str
+    precision: str
+    runtime: str
+    versions: dict[str, str]
+    programs: tuple[ProgramParity, ...]
+    chain: ChainParity
+    memory: ModelMemory
+    measured: MeasuredMemory | None
+    gates: tuple[Gate, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.passed for gate in self.gates)
+
+    def to_json(self) -> dict:
+        return {
+            **asdict(self),
+            "memory": _memory_json(self.memory),
+            "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
+            "chain": self._chain_json(),
+            "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],
+            "passed": self.passed,
+        }
+
+    def _chain_json(self) -> dict:
+        clips = [
+            {
+                **asdict(clip),
+                "mean_iou": clip.mean_iou,
+                "min_iou": clip.min_iou,
+                "points_lost": clip.points_lost,
+                "regressed": regresses(self.precision, clip),
+            }
+            for clip in self.chain.clips
+        ]
+        names = ("mean_iou", "min_iou", "sqnr_by_state", "score", "float_score")
+        return {**asdict(self.chain), "clips": clips, **{name: getattr(self.chain, name) for name in names}}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole validation: the float model, the clips, and every target.
+
+    trained: whether the weights were ever trained; where not, parity is real and masks mean nothing.
+    float_memory, float_measured: the float model's, as a target's are. environment: this process's, unless given.
+    """
+
+    preset: str
+    weights: str
+    weights_digest: str
+    trained: bool
+    clips: tuple[ClipReport, ...]
+    budget: Budget
+    float_memory: ModelMemory
+    float_measured: MeasuredMemory | None
+    targets: tuple[TargetReport, ...]
+    environment: Environment = field(default_factory=this_environment)
+
+    @property
+    def passed(self) -> bool:
+        return all(target.passed for target in self.targets)
+
+    @property
+    def states(self) -> dict[str, StateCalls]:
+        """The calls of the memory encoder in each state, over all clips."""
+        return {
+            name: sum((clip.states[name] for clip in self.clips), start=StateCalls()) for name in self.clips[0].states
+        }
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The states of the bank that no call met."""
+        return tuple(name for name, calls in self.states.items() if not calls.met)
+
+    def to_json(self) -> dict:
+        return {
+            "report_version": REPORT_VERSION,
+            **asdict(self),
+            "states": {name: asdict(calls) for name, calls in self.states.items()},
+            "uncovered": self.uncovered,
+            "float_memory": _memory_json(self.float_memory),
+            "targets": [target.to_json() for target in self.targets],
+            "passed": self.passed,
+        }
+
+
+def _memory_json(memory: ModelMemory) -> dict:
+    return {**asdict(memory), "total": asdict(memory.total)}
