@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install ship test lint clean
+.PHONY: install ship test lint xnnpack-schema clean
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ lint: install
 
 test: lint
 	$(BIN)/python -m pytest -m 'not slow'
+
+# After an update of ExecuTorch: its schema of XNNPACK's graph may have changed.
+xnnpack-schema: install
+	$(BIN)/python -m tinysam2.validation.xnnpack.generate
 
 clean:
 	rm -rf $(VENV) build dist artifacts .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -191,6 +191,7 @@ def test_no_file_is_longer_than_one_sitting():
     too_long = {
         path.relative_to(ROOT).as_posix(): lines
         for path in python_files(ROOT)
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
+        if not path.name.endswith("_generated.py")
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
     }
     assert too_long == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from tinysam2.core.files import atomic_path, check_output_file
 from tinysam2.data.masks import palette
@@ -135,18 +136,13 @@ class VideoWriter:
 
 def _outline(ids: np.ndarray, width: int) -> np.ndarray:
     """The id [H, W] of the object whose outline covers a pixel, 0 elsewhere."""
+    cross = ndimage.generate_binary_structure(2, 1)
     core, grown = ids, ids
     for _ in range((width + 1) // 2):
-        core = np.where((_neighbours(core) == core).all(axis=0), core, 0)
+        core = np.where(ndimage.morphological_gradient(core, footprint=cross) == 0, core, 0)
     for _ in range(width // 2):
-        grown = np.where(grown > 0, grown, _neighbours(grown).max(axis=0))
+        grown = np.where(grown > 0, grown, ndimage.grey_dilation(grown, footprint=cross))
     return np.where(core > 0, 0, grown)
-
-
-def _neighbours(ids: np.ndarray) -> np.ndarray:
-    """The four neighbours [4, H, W] of each pixel; beyond the edge the picture repeats itself."""
-    padded = np.pad(ids, 1, mode="edge")
-    return np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
 
 
 def _tile(frame: np.ndarray, mask: np.ndarray | None, tile_width: int) -> np.ndarray:

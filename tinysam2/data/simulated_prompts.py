@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import ndimage
 
 from tinysam2.data.prompt_kinds import checked_prompt
 from tinysam2.data.prompts import Box, Point, Prompt
@@ -68,15 +69,5 @@ def _click(truth: np.ndarray, answer: np.ndarray) -> Point:
 def _squared_depths(region: np.ndarray) -> np.ndarray:
     """int64 [H, W]: each pixel's squared Euclidean distance, in pixels, to the nearest one outside; 0 outside."""
     padded = np.pad(region, 1)
-    rows = np.arange(len(padded))[:, None]
-    above = rows - np.maximum.accumulate(np.where(padded, 0, rows), axis=0)
-    below = np.minimum.accumulate(np.where(padded, len(padded) - 1, rows)[::-1], axis=0)[::-1] - rows
-    in_column = np.minimum(above, below) ** 2
-    depths = in_column.copy()
-    for shift in range(1, padded.shape[1]):
-        # Columns that lie farther off than the deepest pixel is deep cannot bring it nearer to the outside.
-        if shift**2 >= depths.max():
-            break
-        np.minimum(depths[:, shift:], in_column[:, :-shift] + shift**2, out=depths[:, shift:])
-        np.minimum(depths[:, :-shift], in_column[:, shift:] + shift**2, out=depths[:, :-shift])
-    return depths[1:-1, 1:-1]
+    nearest = ndimage.distance_transform_edt(padded, return_distances=False, return_indices=True)
+    return ((nearest - np.indices(padded.shape)) ** 2).sum(axis=0)[1:-1, 1:-1]

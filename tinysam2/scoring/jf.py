@@ -68,6 +68,7 @@ def _boundary(mask: np.ndarray) -> np.ndarray:
 
 def _dilated(edge: np.ndarray, radius: int) -> np.ndarray:
     """Every pixel [H, W] at most `radius` pixels from a pixel of the edge."""
+    # Not by scipy's distance transform or dilation: the same pixels, but scoring would take twice as long.
     widened, dilated = edge.copy(), edge.copy()
     width = 0
     for rows in range(radius, -1, -1):

@@ -1,40 +1,43 @@
-"""The graph that a `.pte` hands to XNNPACK, read from its flatbuffer without loss.
-
-The slots are those of executorch's backends/xnnpack/serialization/schema.fbs. Its own tool, flatc, prints scales to
-six digits only, and no Python reader comes with it.
-"""
+"""The products in the graph that a `.pte` hands to XNNPACK."""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
-from flatbuffers import number_types as types
-from flatbuffers.table import Table
 
 from tinysam2.validation.integers.products import Rounding
+from tinysam2.validation.xnnpack.graph import read_graph
+from tinysam2.validation.xnnpack.schema_generated import (
+    XNNDatatype,
+    XNNQuantParams,
+    XNodeT,
+    XNodeUnion,
+    XValueT,
+    XValueUnion,
+)
 
-IDENTIFIER = b"XN01"
-NAMED = 2**64 - 1
-"""Offset of a constant that lies in the file's named data rather than behind the graph."""
-
-TENSOR, QUANTIZED_TENSOR = 1, 2
-PER_CHANNEL, PER_TENSOR = 1, 2
-DTYPES = {1: np.float32, 2: np.float16, 3: np.int8, 5: np.int32, 6: np.int8, 7: np.int32, 12: np.int32}
-"""xnn_datatype -> how its elements are stored."""
-
-NODES = {2: "fully connected", 7: "convolution", 13: "depthwise convolution", 37: "matrix product"}
-UNREAD = {36: "scaled dot product attention", 39: "transposed convolution"}
-INPUT, FACTOR, OUTPUT = 0, 1, 2
-SLOTS = {
-    "fully connected": (0, 1, 3),
-    "convolution": (15, 16, 18),
-    "depthwise convolution": (15, 16, 18),
-    "matrix product": (0, 1, 2),
+DTYPES = {
+    XNNDatatype.xnn_datatype_fp32: np.float32,
+    XNNDatatype.xnn_datatype_fp16: np.float16,
+    XNNDatatype.xnn_datatype_qint8: np.int8,
+    XNNDatatype.xnn_datatype_qint32: np.int32,
+    XNNDatatype.xnn_datatype_qcint8: np.int8,
+    XNNDatatype.xnn_datatype_qcint32: np.int32,
+    XNNDatatype.xnn_datatype_int32: np.int32,
 }
-"""Where a node names its input, its weight or second factor, and its output."""
-FULLY_CONNECTED_FLAGS = 4
+"""How the elements of a constant are stored."""
+
+NODES = {
+    XNodeUnion.XNNFullyConnected: "fully connected",
+    XNodeUnion.XNNConv2d: "convolution",
+    XNodeUnion.XNNDepthwiseConv2d: "depthwise convolution",
+    XNodeUnion.XNNBatchMatrixMultiply: "matrix product",
+}
+UNREAD = {
+    XNodeUnion.XNNScaledDotProductAttention: "scaled dot product attention",
+    XNodeUnion.XNNConvTranspose2d: "transposed convolution",
+}
 TRANSPOSED_WEIGHTS = 1
 
 
@@ -66,98 +69,53 @@ def read_payload(payload: bytes, named: Callable[[str], bytes]) -> Iterator[Node
 
     Raises ValueError where it is not a payload as this version writes it, or holds a product that is not known.
     """
-    header = XNNHeader.from_bytes(payload[: XNNHeader.EXPECTED_LENGTH])
-    start, size = header.flatbuffer_offset, header.flatbuffer_size
-    buffer = payload[start : start + size]
-    if buffer[4:8] != IDENTIFIER:
-        raise ValueError(f"XNNPACK's graph is of version {buffer[4:8]!r}, not {IDENTIFIER!r}")
-    graph = _Table(buffer, int.from_bytes(buffer[:4], "little"))
-    constants = graph.tables(8)
+    header, graph = read_graph(payload)
 
     def constant(index: int) -> bytes:
-        offset, length = constants[index].number(0, types.Uint64Flags), constants[index].number(1, types.Uint64Flags)
-        name = constants[index].text(2)
-        if name:
-            return named(name)
-        first = header.constant_data_offset + offset
-        return payload[first : first + length]
+        entry = graph.constantData[index]
+        if entry.namedKey:
+            return named(entry.namedKey.decode())
+        first = header.constant_data_offset + entry.offset
+        return payload[first : first + entry.size]
 
-    values = [_value(entry, constant) for entry in graph.tables(2)]
-    for entry in graph.tables(1):
-        kind = entry.number(0, types.Uint8Flags)
-        if kind in UNREAD:
-            raise ValueError(f"XNNPACK's graph has a {UNREAD[kind]}, which cannot be read")
-        if kind in NODES:
-            yield _node(NODES[kind], entry, dict(values))
+    values = dict(_value(entry, constant) for entry in graph.xvalues)
+    for entry in graph.xnodes:
+        if entry.xnodeUnionType in UNREAD:
+            raise ValueError(f"XNNPACK's graph has a {UNREAD[entry.xnodeUnionType]}, which cannot be read")
+        if entry.xnodeUnionType in NODES:
+            yield _node(NODES[entry.xnodeUnionType], entry, values)
 
 
-def _node(kind: str, entry: "_Table", values: dict[int, Value]) -> Node:
-    node = entry.table(1)
-    limits = entry.table(3)
-    ends = [values[node.number(slot, types.Uint32Flags)] for slot in SLOTS[kind]]
-    flags = node.number(FULLY_CONNECTED_FLAGS, types.Uint32Flags) if kind == "fully connected" else 0
+def _node(kind: str, entry: XNodeT, values: dict[int, Value]) -> Node:
+    node, limits = entry.xnodeUnion, entry.outputMinMax
     return Node(
         kind,
-        *ends,
-        transposed=bool(flags & TRANSPOSED_WEIGHTS),
-        limits=limits and (limits.number(0, types.Float32Flags), limits.number(1, types.Float32Flags)),
+        values[node.input1Id],
+        values[node.input2Id if kind == "matrix product" else node.filterId],
+        values[node.outputId],
+        transposed=kind == "fully connected" and bool(node.flags & TRANSPOSED_WEIGHTS),
+        limits=limits and (limits.outputMin, limits.outputMax),
     )
 
 
-def _value(entry: "_Table", constant: Callable[[int], bytes]) -> tuple[int, Value]:
+def _value(entry: XValueT, constant: Callable[[int], bytes]) -> tuple[int, Value]:
     """A value's number and the value."""
-    quantized, tensor = None, entry.table(1)
-    if entry.number(0, types.Uint8Flags) == QUANTIZED_TENSOR:
-        quantized, tensor = tensor, tensor.table(0)
-    shape, index = tuple(tensor.numbers(2)), tensor.number(3, types.Uint32Flags)
+    quantized, tensor = None, entry.xvalueUnion
+    if entry.xvalueUnionType == XValueUnion.XNNQuantizedTensorValue:
+        quantized, tensor = tensor, tensor.tensorValue
+    shape = tuple(tensor.dims.tolist())
     contents = None
-    if index:
+    if tensor.constantBufferIdx:
         # XNNPACK reads a little past a tensor's end, so the file pads it.
-        dtype = DTYPES[tensor.number(0, types.Int16Flags)]
-        contents = np.frombuffer(constant(index), dtype, math.prod(shape)).reshape(shape)
+        dtype = DTYPES[tensor.datatype]
+        contents = np.frombuffer(constant(tensor.constantBufferIdx), dtype, math.prod(shape)).reshape(shape)
     rounding = scale = None
     axis = 0
     if quantized is not None:
-        how, sort = quantized.table(2), quantized.number(1, types.Uint8Flags)
-        if sort == PER_TENSOR:
-            rounding = Rounding(how.number(0, types.Float32Flags), how.number(1, types.Int32Flags))
-        elif sort == PER_CHANNEL:
-            scale = np.frombuffer(constant(how.number(2, types.Uint32Flags)), np.float32)
-            axis = how.number(1, types.Int32Flags)
-    return tensor.number(6, types.Uint32Flags), Value(shape, contents, rounding, scale, axis)
-
-
-class _Table:
-    """A flatbuffer's table, its fields by slot; one that is left out has its default, which in this schema is 0."""
-
-    def __init__(self, buffer: bytes, position: int) -> None:
-        self._table = Table(buffer, position)
-
-    def number(self, slot: int, kind: type) -> float | int:
-        place = self._place(slot)
-        return self._table.Get(kind, place + self._table.Pos) if place else 0
-
-    def numbers(self, slot: int) -> np.ndarray:
-        """A vector of uint32."""
-        place = self._place(slot)
-        return self._table.GetVectorAsNumpy(types.Uint32Flags, place).tolist() if place else []
-
-    def table(self, slot: int) -> "_Table | None":
-        """Also of a union, whose type stands in the slot before."""
-        place = self._place(slot)
-        return _Table(self._table.Bytes, self._table.Indirect(place + self._table.Pos)) if place else None
-
-    def tables(self, slot: int) -> list["_Table"]:
-        place = self._place(slot)
-        if not place:
-            return []
-        start, count = self._table.Vector(place), self._table.VectorLen(place)
-        return [_Table(self._table.Bytes, self._table.Indirect(start + 4 * number)) for number in range(count)]
-
-    def text(self, slot: int) -> str:
-        place = self._place(slot)
-        return self._table.String(place + self._table.Pos).decode() if place else ""
-
-    def _place(self, slot: int) -> int:
-        # A vtable's first two entries, of two bytes each, are sizes.
-        return self._table.Offset(4 + 2 * slot)
+        how = quantized.quantParams
+        if quantized.quantParamsType == XNNQuantParams.PerTensorQuant:
+            rounding = Rounding(how.scale, how.zeroPoint)
+        elif quantized.quantParamsType == XNNQuantParams.PerChannelQuant:
+            scale = np.frombuffer(constant(how.scaleBufferIdx), np.float32)
+            axis = how.channelDim
+    return tensor.idOut, Value(shape, contents, rounding, scale, axis)

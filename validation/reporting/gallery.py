@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from tinysam2.data.overlay import draw_overlay
 from tinysam2.data.tracked import TrackedFrame
@@ -194,9 +195,9 @@ def draw_difference(picture: np.ndarray, more: np.ndarray, less: np.ndarray) -> 
     grey = np.asarray(Image.fromarray(picture).convert("L"), np.float32)
     drawn = np.rint(104 + grey * 0.2).astype(np.uint8)
     for mask, rim in ((more, ONLY_FLOAT), (less, ONLY_TARGET)):
-        drawn[_grown(_grown(mask))] = rim
+        drawn[ndimage.binary_dilation(mask, np.ones((5, 5)))] = rim
     for mask, fill in ((less, ONLY_FLOAT), (more, ONLY_TARGET)):
-        drawn[_grown(mask)] = fill
+        drawn[ndimage.binary_dilation(mask, np.ones((3, 3)))] = fill
     return drawn
 
 
@@ -215,13 +216,6 @@ def _reduced_or(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A mask reduced so that a pixel is set where any of those that it stands for is."""
     reduced = Image.fromarray(mask.astype(np.float32), mode="F").resize(size, Image.Resampling.BOX)
     return np.asarray(reduced) > 0
-
-
-def _grown(mask: np.ndarray) -> np.ndarray:
-    """A mask with a rim of one pixel, corners included."""
-    padded = np.pad(mask, 1)
-    height, width = mask.shape
-    return np.logical_or.reduce([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)])
 
 
 def _webp(picture: np.ndarray) -> bytes:

@@ -1,18 +1,16 @@
 """A report of three targets with its gallery, and a headless Chromium that looks at pages."""
 
-import base64
-import contextlib
 import json
 import os
 import shutil
-import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tinysam2.core.config import preset
 from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
@@ -31,110 +29,14 @@ STATES = {state: StateCalls(0 if state in ("occluded", TWO_OBJECTS) else 3) for 
 CLIP = ClipReport("koi", FRAMES, *SIZE, 2, STATES | {"occluded": StateCalls(made=1)})
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE = 60.0
-"""Seconds that the browser may take to answer."""
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
-class Browser:
-    """A headless Chromium with one page, spoken to in the DevTools protocol over a pair of pipes.
-
-    events: everything that the browser reported unasked, as (method, parameters), in order. Source of the framing
-    (JSON, then a zero byte, on descriptors 3 and 4): Chromium's content/browser/devtools/devtools_pipe_handler.cc.
-    """
-
-    def __init__(self, executable: str, profile: Path) -> None:
-        command_out, command_in = os.pipe()
-        answer_out, answer_in = os.pipe()
-
-        def wire() -> None:
-            # By way of higher numbers: either pipe may itself sit on 3 or 4.
-            reader, writer = os.dup(command_out), os.dup(answer_in)
-            os.dup2(reader, 3)
-            os.dup2(writer, 4)
-
-        self.process = subprocess.Popen(
-            [
-                executable, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-                "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank",
-            ],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            close_fds=False, preexec_fn=wire,
-        )  # fmt: skip
-        os.close(command_out)
-        os.close(answer_in)
-        self._in, self._out = command_in, answer_out
-        os.set_blocking(self._out, False)
-        self._buffer, self._asked, self._session = b"", 0, None
-        self.events: list[tuple[str, dict]] = []
-        [target] = [t for t in self.ask("Target.getTargets")["targetInfos"] if t["type"] == "page"]
-        attached = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
-
-    def ask(self, method: str, **parameters: object) -> dict:
-        """Sends a command and returns its result."""
-        self._asked += 1
-        message = {"id": self._asked, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._in, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._receive()
-            if answer.get("id") == self._asked:
-                assert "error" not in answer, (method, answer["error"])
-                return answer["result"]
-
-    def open(self, page: Path, width: int, height: int = 900, scheme: str = "light") -> None:
-        """Shows a file at a window's width in CSS pixels and with a preferred colour scheme, and waits for it."""
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
-        )  # fmt: skip
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.events.clear()
-        self.ask("Page.navigate", url=page.resolve().as_uri())
-        while not any(method == "Page.loadEventFired" for method, _ in self.events):
-            self._receive()
-
-    def evaluate(self, expression: str) -> object:
-        """The value of a JavaScript expression on the page."""
-        result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
-        return result["result"].get("value")
-
-    def screenshot(self, path: Path, whole: bool = True) -> None:
-        """Writes a PNG picture of the page."""
-        shot = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self._in)
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        os.close(self._out)
-
-    def _receive(self) -> dict:
-        deadline = time.monotonic() + PATIENCE
-        while b"\0" not in self._buffer:
-            try:
-                chunk = os.read(self._out, 1 << 16)
-                assert chunk, "the browser ended"
-                self._buffer += chunk
-            except BlockingIOError:
-                assert time.monotonic() < deadline, "the browser does not answer"
-                time.sleep(0.005)
-        message, _, self._buffer = self._buffer.partition(b"\0")
-        answer = json.loads(message)
-        if "method" in answer:
-            self.events.append((answer["method"], answer["params"]))
-        return answer
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     """The system's Chromium. CI must have one; elsewhere its tests are skipped where it is missing."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
@@ -142,9 +44,20 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
-    opened = Browser(executable, tmp_path_factory.mktemp("chromium"))
-    yield opened
-    opened.close()
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=executable, args=FLAGS) as browser:
+        yield browser
+
+
+@pytest.fixture
+def window(chromium) -> Iterator[Callable[..., Page]]:
+    """Opens an empty window by its width in CSS pixels, and optionally its preferred colour scheme."""
+    with ExitStack() as windows:
+
+        def opened(width: int, scheme: Literal["light", "dark"] = "light") -> Page:
+            size = {"width": width, "height": 900}
+            return windows.enter_context(chromium.new_page(viewport=size, color_scheme=scheme, is_mobile=width < 600))
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

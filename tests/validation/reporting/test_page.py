@@ -26,21 +26,25 @@ def failing_page(tmp_path, failing_report, shots):
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_no_error_is_logged_and_nothing_is_requested(browser, failing_page, width, scheme):
-    browser.open(failing_page, width, scheme=scheme)
-    browser.evaluate("Promise.all([...document.images].map(image => image.decode())).then(() => true)")
-    faults = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Network.loadingFailed"}
-    assert [event for event in browser.events if event[0] in faults] == []
-    asked = [e["request"]["url"] for name, e in browser.events if name == "Network.requestWillBeSent"]
+def test_no_error_is_logged_and_nothing_is_requested(window, failing_page, width, scheme):
+    faults, asked = [], []
+    view = window(width, scheme)
+    for event in ("console", "pageerror", "requestfailed"):
+        view.on(event, lambda fault: faults.append(str(fault)))
+    view.on("request", lambda request: asked.append(request.url))
+    view.goto(failing_page.as_uri())
+    view.evaluate("Promise.all([...document.images].map(image => image.decode())).then(() => true)")
+    assert faults == []
     assert [url for url in asked if not url.startswith("data:")] == [failing_page.as_uri()]
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_nothing_is_wider_than_the_window(browser, failing_page, width, scheme):
-    browser.open(failing_page, width, scheme=scheme)
-    browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    outside = browser.evaluate(
+def test_nothing_is_wider_than_the_window(window, failing_page, width, scheme):
+    view = window(width, scheme)
+    view.goto(failing_page.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    outside = view.evaluate(
         "[...document.querySelectorAll('main *, header *')].filter(e => !e.closest('.scroll') && !e.closest('svg')"
         f" && !e.closest('.unseen') && e.getBoundingClientRect().right > {width}).map(e => e.outerHTML.slice(0, 200))"
     )
@@ -48,9 +52,10 @@ def test_nothing_is_wider_than_the_window(browser, failing_page, width, scheme):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_all_pictures_are_drawn_and_said_in_words(browser, page, shots, width):
-    browser.open(page, width)
-    pictures = browser.evaluate(
+def test_all_pictures_are_drawn_and_said_in_words(window, page, shots, width):
+    view = window(width)
+    view.goto(page.as_uri())
+    pictures = view.evaluate(
         "Promise.all([...document.images].map(image => image.decode())).then(() => [...document.images].map("
         "i => [i.naturalWidth, i.naturalHeight, i.clientWidth, i.alt]))"
     )
@@ -61,11 +66,10 @@ def test_all_pictures_are_drawn_and_said_in_words(browser, page, shots, width):
         assert words
 
 
-def test_every_figure_is_the_jsons(browser, failing_page, failing_report):
-    browser.open(failing_page, 1280)
-    figures = browser.evaluate(
-        "[...document.querySelectorAll('data')].map(e => [e.dataset.json, e.value, e.textContent])"
-    )
+def test_every_figure_is_the_jsons(window, failing_page, failing_report):
+    view = window(1280)
+    view.goto(failing_page.as_uri())
+    figures = view.evaluate("[...document.querySelectorAll('data')].map(e => [e.dataset.json, e.value, e.textContent])")
     assert len(figures) > 100
     for pointer, value, text in figures:
         assert float(value) == resolve(failing_report, pointer), pointer
@@ -77,9 +81,10 @@ def test_every_figure_is_the_jsons(browser, failing_page, failing_report):
         assert float(number.replace(",", "")) * SCALES.get(unit, 1) == pytest.approx(float(value), abs=near), pointer
 
 
-def test_every_gate_and_program_of_every_target_is_on_the_page(browser, page, report):
-    browser.open(page, 1280)
-    shown = set(browser.evaluate("[...document.querySelectorAll('data')].map(e => e.dataset.json)"))
+def test_every_gate_and_program_of_every_target_is_on_the_page(window, page, report):
+    view = window(1280)
+    view.goto(page.as_uri())
+    shown = set(view.evaluate("[...document.querySelectorAll('data')].map(e => e.dataset.json)"))
     for index, target in enumerate(report["targets"]):
         at = f"/targets/{index}"
         assert {f"{at}/gates/{i}/value" for i in range(len(target["gates"]))} <= shown
@@ -88,10 +93,11 @@ def test_every_gate_and_program_of_every_target_is_on_the_page(browser, page, re
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_every_clip_and_state_is_on_the_page_with_both_jf(browser, tmp_path, report_of_several, width):
+def test_every_clip_and_state_is_on_the_page_with_both_jf(window, tmp_path, report_of_several, width):
     write_report(tmp_path / "several.html", report_of_several)
-    browser.open(tmp_path / "several.html", width)
-    shown = set(browser.evaluate("[...document.querySelectorAll('data')].map(e => e.dataset.json)"))
+    view = window(width)
+    view.goto((tmp_path / "several.html").as_uri())
+    shown = set(view.evaluate("[...document.querySelectorAll('data')].map(e => e.dataset.json)"))
     for index in range(3):
         chain = f"/targets/{index}/chain"
         for clip in (0, 2):
@@ -99,40 +105,44 @@ def test_every_clip_and_state_is_on_the_page_with_both_jf(browser, tmp_path, rep
             assert {f"{chain}/clips/{clip}/{name}" for name in names} <= shown
         assert {f"{chain}/score/JF", f"{chain}/float_score/JF", f"{chain}/sqnr_by_state/prompted again"} <= shown
     assert {f"/states/{state}/made" for state in report_of_several["states"]} <= shown
-    text = browser.evaluate("document.body.innerText")
+    text = view.evaluate("document.body.innerText")
     assert text.count("not scored") == 3
     assert "Not covered: two objects." in text
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_verdicts_come_first_and_failures_are_sentences(browser, failing_page):
-    browser.open(failing_page, 390)
-    text = browser.evaluate("document.body.innerText")
+def test_verdicts_come_first_and_failures_are_sentences(window, failing_page):
+    view = window(390)
+    view.goto(failing_page.as_uri())
+    text = view.evaluate("document.body.innerText")
     assert text.lstrip().startswith("1 of 3 targets failed")
     assert text.index("FAILED" if "FAILED" in text else "failed") < text.index("Masks\n")
     assert "tflite, clip: least mask IoU is 0.41 and must be at least 0.99." in text
     assert "What failed" in text
 
 
-def test_a_passing_report_has_no_list_of_failures(browser, page):
-    browser.open(page, 390)
-    text = browser.evaluate("document.body.innerText")
+def test_a_passing_report_has_no_list_of_failures(window, page):
+    view = window(390)
+    view.goto(page.as_uri())
+    text = view.evaluate("document.body.innerText")
     assert text.lstrip().startswith("All 3 targets passed")
     assert "What failed" not in text
 
 
-def test_a_report_without_pictures_has_no_gallery(browser, tmp_path, report):
+def test_a_report_without_pictures_has_no_gallery(window, tmp_path, report):
     write_report(tmp_path / "plain.html", report)
-    browser.open(tmp_path / "plain.html", 390)
-    assert browser.evaluate("document.images.length") == 0
-    assert browser.evaluate("document.getElementById('masks')") is None
+    view = window(390)
+    view.goto((tmp_path / "plain.html").as_uri())
+    assert view.evaluate("document.images.length") == 0
+    assert view.evaluate("document.getElementById('masks')") is None
 
 
-def test_light_and_dark_both_have_contrast(browser, page):
+def test_light_and_dark_both_have_contrast(window, page):
     papers = {}
     for scheme in ("light", "dark"):
-        browser.open(page, 390, scheme=scheme)
-        ink, paper, soft = browser.evaluate(
+        view = window(390, scheme)
+        view.goto(page.as_uri())
+        ink, paper, soft = view.evaluate(
             "(() => { const b = getComputedStyle(document.body), s = getComputedStyle(document.querySelector('.soft'));"
             " return [b.color, b.backgroundColor, s.color]; })()"
         )
@@ -142,9 +152,10 @@ def test_light_and_dark_both_have_contrast(browser, page):
     assert luminance(papers["light"]) > 0.8 > 0.1 > luminance(papers["dark"])
 
 
-def test_targets_are_told_apart_by_pattern_not_by_colour(browser, page):
-    browser.open(page, 390)
-    fills = browser.evaluate("[...document.querySelectorAll('.key svg rect')].map(r => r.getAttribute('fill'))")
+def test_targets_are_told_apart_by_pattern_not_by_colour(window, page):
+    view = window(390)
+    view.goto(page.as_uri())
+    fills = view.evaluate("[...document.querySelectorAll('.key svg rect')].map(r => r.getAttribute('fill'))")
     assert len(set(fills[:3])) == 3
 
 
@@ -155,12 +166,13 @@ def test_the_page_has_no_script_and_forbids_requests(page):
     assert not re.search(r"""(src|href)="(?!data:|#)""", html)
 
 
-def test_a_clip_of_any_name_stays_text(browser, tmp_path, report):
+def test_a_clip_of_any_name_stays_text(window, tmp_path, report):
     report["clips"][0]["name"] = "<img src=x onerror=alert(1)>"
     write_report(tmp_path / "odd.html", report)
-    browser.open(tmp_path / "odd.html", 390)
-    assert browser.evaluate("document.images.length") == 0
-    assert "<img src=x onerror=alert(1)>" in browser.evaluate("document.body.innerText")
+    view = window(390)
+    view.goto((tmp_path / "odd.html").as_uri())
+    assert view.evaluate("document.images.length") == 0
+    assert "<img src=x onerror=alert(1)>" in view.evaluate("document.body.innerText")
 
 
 def luminance(colour: str) -> float:

@@ -4,6 +4,9 @@ A mask, column by column, is runs of background and object in turn, background f
 lowest five bits up, a character for five, 48 added; 32 says that more follow, and the last character's 16 is the sign.
 From the fourth on it is the difference to the length before the last. Source: rleToString and rleFrString in
 common/maskApi.c of https://github.com/cocodataset/cocoapi.
+
+pycocotools is not used: it reads past the end of a string that ends within a length, and where the runs fill only a
+part of the mask, the rest is uninitialised memory. To forbid both takes all of the decoding below but its last line.
 """
 
 import numpy as np

@@ -1,0 +1,4 @@
+"""The graph that a `.pte` hands to XNNPACK, read and written by the classes that flatc generates from its schema.
+
+`schema_generated.py` is the output of `make xnnpack-schema`, from the schema and by the flatc in ExecuTorch's wheel.
+"""
