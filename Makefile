@@ -1,10 +1,18 @@
-# Everything is set up in .venv, by `make install`, once; the other targets call it as needed.
+# `make install` sets up everything in .venv, once; the other targets call it as needed.
 PYTHON ?= python3
+WORKERS ?= 2
+MATRIX ?= 3.10 3.11 3.12
+
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MATRIX_STAMPS = $(MATRIX:%=.venv-%/.installed)
 
-.PHONY: install ship test lint xnnpack-schema clean
+# A file's tests stay in one worker, which shares their fixtures.
+PARALLEL := -n $(WORKERS) --dist loadfile
+FAST := -m 'not e2e and not slow' $(PARALLEL)
+
+.PHONY: install matrix ship lint test-fast test test-matrix wheel xnnpack-schema clean
 
 install: $(STAMP)
 
@@ -19,19 +27,43 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install -e '.[dev]'
 	touch $@
 
+# The package without converters, on one Python. pyenv's commands need to be told the version; others ignore it.
+.venv-%/.installed: pyproject.toml
+	@PYENV_VERSION=$* python$* -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: python$* is missing or lacks its venv module; choose others with: make MATRIX='3.11' $(MAKECMDGOALS)" >&2; exit 2; }
+	test -x .venv-$*/bin/python || PYENV_VERSION=$* python$* -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet -e '.[test]'
+	touch $@
+
+matrix: $(MATRIX_STAMPS)
+
 ship: install
 	$(BIN)/tinysam2 ship
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-fast: install
+	$(BIN)/python -m pytest $(FAST)
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL) --cov --cov-report=
+	$(BIN)/python -m tests.coverage_by_layer
+
+test-matrix: $(MATRIX_STAMPS)
+	@set -e; for version in $(MATRIX); do \
+		echo "Python $$version"; .venv-$$version/bin/python -m pytest $(FAST); \
+	done
+
+wheel: install
+	rm -rf build
+	$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist/python
 
 # After an update of ExecuTorch: its schema of XNNPACK's graph may have changed.
 xnnpack-schema: install
 	$(BIN)/python -m tinysam2.validation.xnnpack.generate
 
 clean:
-	rm -rf $(VENV) build dist artifacts .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(MATRIX:%=.venv-%) build dist artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* *.egg-info
