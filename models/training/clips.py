@@ -11,9 +11,10 @@ from torch.utils.data import Dataset
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
-from tinysam2.models.training.footage import AnnotatedVideo, Footage
+from tinysam2.models.training.footage import Footage
 from tinysam2.models.training.prompts import simulated_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings
 from tinysam2.models.training.slips import random_slips
@@ -201,7 +202,7 @@ class ClipSampler(Dataset):
         return synthesis.random_bend(rng, frames, *synthesis.bounds(mask))
 
 
-def _first_frames(video: AnnotatedVideo) -> dict[int, int]:
+def _first_frames(video: AnnotatedSequence) -> dict[int, int]:
     """Object id -> its first frame, for the objects that training can start from."""
     places = {object_id: first for object_id, first in video.objects.items() if first < len(video)}
     if not places:

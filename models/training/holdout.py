@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.training.clips import TARGET_SCALE, Clip
-from tinysam2.models.training.footage import AnnotatedVideo
 from tinysam2.models.training.losses import hard_iou
 from tinysam2.models.training.prompts import no_prompt
 from tinysam2.models.training.unroll import unroll
@@ -22,7 +22,7 @@ FRAMES = 30
 
 
 @torch.no_grad()
-def mean_j(model: TinySAM2, videos: Sequence[AnnotatedVideo]) -> float:
+def mean_j(model: TinySAM2, videos: Sequence[AnnotatedSequence]) -> float:
     """Mean IoU of the first object of each video, from its first mask, on the square that the model sees.
 
     model: in evaluation mode, on the CPU. Raises InputError where a video has no mask to compare with after its first.
@@ -35,7 +35,7 @@ def mean_j(model: TinySAM2, videos: Sequence[AnnotatedVideo]) -> float:
     return float(np.mean(means))
 
 
-def video_clip(video: AnnotatedVideo, config: ModelConfig) -> tuple[Clip, list[int]]:
+def video_clip(video: AnnotatedSequence, config: ModelConfig) -> tuple[Clip, list[int]]:
     """The start of a video as a batch of one clip, prompted by its first mask, and its annotated frames but that."""
     object_id, first = next(iter(video.objects.items()))
     indices = range(first, min(first + FRAMES, len(video)))

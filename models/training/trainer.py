@@ -11,12 +11,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.training.clips import Clip, ClipSampler
 from tinysam2.models.training.curves import draw_curves
 from tinysam2.models.training.distillation import Teacher
-from tinysam2.models.training.footage import CANVAS, AnnotatedVideo, Footage
+from tinysam2.models.training.footage import CANVAS, Footage
 from tinysam2.models.training.holdout import mean_j, video_clip
 from tinysam2.models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
 from tinysam2.models.training.optimiser import MuonAdamW
@@ -43,11 +44,11 @@ class TrainedStep:
 
 def train(
     model: TinySAM2,
-    videos: tuple[AnnotatedVideo, ...],
+    videos: tuple[AnnotatedSequence, ...],
     settings: TrainingSettings,
     folder: RunFolder,
     *,
-    held_out: tuple[AnnotatedVideo, ...] = (),
+    held_out: tuple[AnnotatedSequence, ...] = (),
     teacher: Teacher | None = None,
     processes: Processes | None = None,
     workers: int = 0,
@@ -209,7 +210,7 @@ class _Run:
             self.rows.append({"step": self.step, "learning_rate": self.settings.rate(self.step - 1), **rounded})
             self.recent = []
 
-    def validate(self, held_out: tuple[AnnotatedVideo, ...]) -> None:
+    def validate(self, held_out: tuple[AnnotatedSequence, ...]) -> None:
         """Adds the mean J of the averaged weights on the held-out videos to the log's last row."""
         if held_out and self.rows and self.processes.first:
             judged = copy.deepcopy(self.model).cpu().eval()

@@ -9,7 +9,7 @@ VOID = 255
 """The id of pixels that belong to no object and are not scored."""
 
 
-class Sequence(ABC):
+class AnnotatedSequence(ABC):
     """One video and its masks, read a frame at a time.
 
     name: the sequence's, unique in its dataset. frame_names: one stem a frame, in order ("00000", ...), which a

@@ -11,7 +11,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path
 from tinysam2.data.masks import write_mask
 from tinysam2.data.prompts import Prompt
-from tinysam2.data.sequence import Sequence as Video
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.data.simulated_prompts import simulated_prompts
 from tinysam2.data.tracked import ObjectTracker
 from tinysam2.scoring.scores import SequenceScore, score_sequence
@@ -28,7 +28,7 @@ Watch = Callable[[Iterable[np.ndarray], str, int], Iterable[np.ndarray]]
 """Passes a sequence's masks on and shows how many there were; it is told the step and how many there will be."""
 
 
-def track_sequence(tracker: ObjectTracker, sequence: Video, prompt: str = "mask") -> Iterator[np.ndarray]:
+def track_sequence(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[np.ndarray]:
     """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none.
 
     Each object is prompted once, on the first frame with its mask, by what `simulated_prompts` makes of that; until
@@ -46,7 +46,11 @@ def track_sequence(tracker: ObjectTracker, sequence: Video, prompt: str = "mask"
 
 
 def evaluate_sequence(
-    new_tracker: NewTracker, sequence: Video, folder: Path, prompt: str = "mask", watch: Watch = lambda masks, *_: masks
+    new_tracker: NewTracker,
+    sequence: AnnotatedSequence,
+    folder: Path,
+    prompt: str = "mask",
+    watch: Watch = lambda masks, *_: masks,
 ) -> SequenceScore:
     """Tracks a sequence into `folder/NAME` and scores what was written.
 
@@ -67,7 +71,7 @@ def evaluate_sequence(
 
 def evaluate_sequences(
     new_tracker: NewTracker,
-    sequences: Iterable[Video],
+    sequences: Iterable[AnnotatedSequence],
     folder: Path,
     prompt: str = "mask",
     watch: Watch = lambda masks, *_: masks,
@@ -84,7 +88,7 @@ def is_finished(home: Path) -> bool:
     return (home / SCORE).is_file()
 
 
-def share_of(sequences: Sequence[Video], rank: int, workers: int) -> list[Video]:
+def share_of(sequences: Sequence[AnnotatedSequence], rank: int, workers: int) -> list[AnnotatedSequence]:
     """One worker's sequences, rank 0 to workers - 1: shares of about as many frames each, the same on every machine.
 
     Each sequence goes, the longest first, to whoever has the fewest frames by then.
@@ -98,7 +102,7 @@ def share_of(sequences: Sequence[Video], rank: int, workers: int) -> list[Video]
     return [sequences[index] for index in sorted(mine)]
 
 
-def gathered(sequences: Iterable[Video], folder: Path) -> list[SequenceScore]:
+def gathered(sequences: Iterable[AnnotatedSequence], folder: Path) -> list[SequenceScore]:
     """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
 
     It waits without end for a worker that died: whatever started the workers has to end them all then, as torchrun
@@ -112,7 +116,9 @@ def gathered(sequences: Iterable[Video], folder: Path) -> list[SequenceScore]:
     return scores
 
 
-def _prompts(tracker: ObjectTracker, sequence: Video, index: int, frame: np.ndarray, kind: str) -> dict[int, Prompt]:
+def _prompts(
+    tracker: ObjectTracker, sequence: AnnotatedSequence, index: int, frame: np.ndarray, kind: str
+) -> dict[int, Prompt]:
     """Prompts for the objects that begin on a frame."""
     beginning = [object_id for object_id, first in sequence.objects.items() if first == index]
     if not beginning:

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.training import trainer
 from tinysam2.models.training.clips import ClipSampler
 from tinysam2.models.training.footage import Footage
@@ -164,19 +165,19 @@ def test_workers_that_prepare_clips_change_nothing(run, short_run):
     assert same(weights(alone), weights(helped))
 
 
-class DamagedVideo:
+class DamagedVideo(AnnotatedSequence):
     """A video of which only the first frame can be read."""
 
     def __init__(self, whole) -> None:
-        self.whole, self.name, self.objects, self.ids = whole, whole.name, whole.objects, whole.ids
-
-    def __len__(self) -> int:
-        return len(self.whole)
+        self.whole, self.name, self.objects, self.frame_names = whole, whole.name, whole.objects, whole.frame_names
 
     def frame(self, index: int) -> np.ndarray:
         if index:
             raise InputError(f"{self.name}/{index:05}.jpg is damaged; replace it by a whole picture")
         return self.whole.frame(index)
+
+    def ids(self, index: int) -> np.ndarray | None:
+        return self.whole.ids(index)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -15,7 +15,7 @@ from tinysam2.core.config import preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER
 from tinysam2.core.errors import InputError
 from tinysam2.data.prompt_kinds import PROMPTS
-from tinysam2.data.sequence import Sequence
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.scoring.evaluation import evaluate_sequence, evaluate_sequences, gathered, share_of, track_sequence
@@ -27,7 +27,7 @@ SIDE = NANO.mask_size
 
 
 @dataclass(eq=False)
-class Squares(Sequence):
+class Squares(AnnotatedSequence):
     """Squares that drift to the right, object id -> first frame, on frames whose grey value is their index."""
 
     name: str = "squares"
