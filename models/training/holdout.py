@@ -12,7 +12,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.models.training.clips import TARGET_SCALE, Clip
+from tinysam2.models.training.clips import TARGET_SCALE, TrainingClip
 from tinysam2.models.training.losses import hard_iou
 from tinysam2.models.training.prompts import no_prompt
 from tinysam2.models.training.unroll import unroll
@@ -35,7 +35,7 @@ def mean_j(model: TinySAM2, videos: Sequence[AnnotatedSequence]) -> float:
     return float(np.mean(means))
 
 
-def video_clip(video: AnnotatedSequence, config: ModelConfig) -> tuple[Clip, list[int]]:
+def video_clip(video: AnnotatedSequence, config: ModelConfig) -> tuple[TrainingClip, list[int]]:
     """The start of a video as a batch of one clip, prompted by its first mask, and its annotated frames but that."""
     object_id, first = next(iter(video.objects.items()))
     indices = range(first, min(first + FRAMES, len(video)))
@@ -59,4 +59,4 @@ def video_clip(video: AnnotatedSequence, config: ModelConfig) -> tuple[Clip, lis
     share = F.avg_pool2d(targets[:, 0], TARGET_SCALE)
     prompt = FramePrompt(prompt.point_coords, prompt.point_labels, share, torch.ones(1, 1))
     slips = torch.zeros(1, len(images), *share.shape[1:])
-    return Clip(torch.stack(images)[None], targets, prompt, slips), annotated
+    return TrainingClip(torch.stack(images)[None], targets, prompt, slips), annotated

@@ -11,7 +11,7 @@ from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.conversion import quantizable_layers, quantization_aware
 from tinysam2.models.quantization.layers import QuantizedLayer
 from tinysam2.models.quantization.recipe import FLOAT, Recipe, Rule
-from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.clips import TrainingClip
 from tinysam2.models.training.losses import hard_iou
 from tinysam2.models.training.unroll import unroll
 
@@ -32,7 +32,7 @@ class LayerCost:
 
 @torch.no_grad()
 def layer_costs(
-    model: TinySAM2, clips: Sequence[Clip], progress: Callable[[int], None] = lambda layers_done: None
+    model: TinySAM2, clips: Sequence[TrainingClip], progress: Callable[[int], None] = lambda layers_done: None
 ) -> list[LayerCost]:
     """The cost of every quantized layer of a calibrated model, the dearest first.
 
@@ -79,7 +79,7 @@ def _all_off(layers) -> Iterator[None]:
             layer.active = True
 
 
-def _masks(model: TinySAM2, clips: Sequence[Clip]) -> Tensor:
+def _masks(model: TinySAM2, clips: Sequence[TrainingClip]) -> Tensor:
     """Mask logits of all clips' tracked frames, [N, 4G, 4G]."""
     return torch.cat([frame.mask_logits[:, 0] for clip in clips for frame in list(unroll(model, clip))[1:]])
 

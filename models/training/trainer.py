@@ -14,7 +14,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.models.training.clips import Clip, ClipSampler
+from tinysam2.models.training.clips import ClipSampler, TrainingClip
 from tinysam2.models.training.curves import draw_curves
 from tinysam2.models.training.distillation import Teacher
 from tinysam2.models.training.footage import CANVAS, Footage
@@ -80,7 +80,7 @@ def train(
     return folder.file(WEIGHTS)
 
 
-def _batches(sampler: ClipSampler, steps: range, workers: int) -> Iterator[list[Clip]]:
+def _batches(sampler: ClipSampler, steps: range, workers: int) -> Iterator[list[TrainingClip]]:
     # Batches come whole out of the sampler; the loader only fetches them ahead.
     remaining = Subset(sampler, steps)
     loader = DataLoader(remaining, batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
@@ -152,7 +152,7 @@ class _Run:
         about = {"preset": self.model.config.name, "steps": str(self.step), "seed": str(self.settings.seed)}
         save_checkpoint(self.averaged, self.folder.file(WEIGHTS), about)
 
-    def take_step(self, parts: Sequence[Clip]) -> None:
+    def take_step(self, parts: Sequence[TrainingClip]) -> None:
         """One optimiser step on this process's parts of a batch."""
         drawn = np.random.default_rng((self.settings.seed, self.step)).integers(len(self.by_bank))
         self.optimiser.zero_grad()
@@ -176,7 +176,7 @@ class _Run:
         figures = {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
         self._log({**figures, "gradient_norm": float(gradient_norm)})
 
-    def _loss(self, model: TinySAM2, clips: Clip) -> ClipLoss:
+    def _loss(self, model: TinySAM2, clips: TrainingClip) -> ClipLoss:
         terms, overlaps, frames = [], [], []
         for t, frame in enumerate(unroll(model, clips, self.settings.mixed_precision)):
             target = clips.targets[:, t]
@@ -218,6 +218,6 @@ class _Run:
             self.rows[-1]["held_out_j"] = round(mean_j(judged, held_out), 6)
 
 
-def _to(clips: Clip, device: torch.device) -> Clip:
+def _to(clips: TrainingClip, device: torch.device) -> TrainingClip:
     prompt = FramePrompt(*(tensor.to(device) for tensor in clips.prompt))
-    return Clip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))
+    return TrainingClip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))
