@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 
 from tinysam2.core.config import ModelConfig
@@ -16,10 +15,11 @@ from tinysam2.models.training.calibration import calibrated
 from tinysam2.models.training.clips import ClipSampler
 from tinysam2.models.training.distillation import Teacher
 from tinysam2.models.training.footage import CANVAS, Footage
-from tinysam2.models.training.parallel import Processes
+from tinysam2.models.training.held_out import HeldOut
+from tinysam2.models.training.parallel import Execution
 from tinysam2.models.training.run_folder import RunFolder
 from tinysam2.models.training.settings import UNALTERED, LossWeights, TrainingSettings
-from tinysam2.models.training.trainer import TrainedStep, train
+from tinysam2.models.training.trainer import train
 from tinysam2.models.weights.checkpoint import RECIPE, LoadedModel, save_checkpoint
 
 TAUGHT = LossWeights(logits=1.0)
@@ -66,29 +66,15 @@ def train_quantized(
     videos: tuple[AnnotatedSequence, ...],
     settings: TrainingSettings,
     folder: RunFolder,
-    *,
-    held_out: tuple[AnnotatedSequence, ...] = (),
-    processes: Processes | None = None,
-    workers: int = 0,
-    device: torch.device | str = "cpu",
-    progress: Callable[[TrainedStep], None] = lambda step: None,
+    held_out: HeldOut | None = None,
+    execution: Execution | None = None,
 ) -> TinySAM2:
     """Trains a calibrated variant with its float model as the teacher, and returns it with the averaged weights.
 
     The run lies in `folder` and goes on where it was stopped. Raises InputError as `train` does.
     """
-    weights = train(
-        variant,
-        videos,
-        settings,
-        folder,
-        held_out=held_out,
-        teacher=Teacher(loaded.model, variant.config.hidden_dim),
-        processes=processes,
-        workers=workers,
-        device=device,
-        progress=progress,
-    )
+    teacher = Teacher(loaded.model, variant.config.hidden_dim)
+    weights = train(variant, videos, settings, folder, held_out=held_out, teacher=teacher, execution=execution)
     variant.cpu().load_state_dict(load_file(weights))
     return variant.eval()
 

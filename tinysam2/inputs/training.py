@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import torch
 
     from tinysam2.data.sequence import AnnotatedSequence
+    from tinysam2.models.training.parallel import TrainedStep
     from tinysam2.models.training.settings import Stage
-    from tinysam2.models.training.trainer import TrainedStep
     from tinysam2.views.console import Steps
 
 DEVICES = ("cpu", "cuda")

@@ -13,8 +13,8 @@ from tinysam2.data.masks import write_mask
 from tinysam2.data.prompts import Prompt
 from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.data.simulated_prompts import simulated_prompts
-from tinysam2.data.tracked import ObjectTracker
-from tinysam2.scoring.scores import SequenceScore, score_sequence
+from tinysam2.data.tracked import ObjectTracker, TrackedFrame
+from tinysam2.scoring.scores import ObjectScore, RunningScore, SequenceScore, mean_figures, score_sequence
 
 SCORE = "score.json"
 """Beside a sequence's masks, once it is finished."""
@@ -28,11 +28,11 @@ Watch = Callable[[Iterable[np.ndarray], str, int], Iterable[np.ndarray]]
 """Passes a sequence's masks on and shows how many there were; it is told the step and how many there will be."""
 
 
-def track_sequence(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[np.ndarray]:
-    """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none.
+def tracked_frames(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[TrackedFrame]:
+    """The objects on each frame in turn.
 
     Each object is prompted once, on the first frame with its mask, by what `simulated_prompts` makes of that; until
-    one has begun the masks are empty. Raises InputError at a frame or a mask that cannot be read or used.
+    one has begun there are none. Raises InputError at a frame or a mask that cannot be read or used.
     """
     begun = False
     for index in range(len(sequence)):
@@ -40,9 +40,40 @@ def track_sequence(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: 
         prompts = _prompts(tracker, sequence, index, frame, prompt)
         begun = begun or bool(prompts)
         if begun:
-            yield tracker.track(frame, prompts).ids
+            yield tracker.track(frame, prompts)
         else:
-            yield np.zeros(frame.shape[:2], np.uint8)
+            yield TrackedFrame({}, frame.shape[1], frame.shape[0])
+
+
+def track_sequence(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[np.ndarray]:
+    """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none; see `tracked_frames`."""
+    return (tracked.ids for tracked in tracked_frames(tracker, sequence, prompt))
+
+
+def mean_j(new_tracker: NewTracker, sequences: Iterable[AnnotatedSequence]) -> float:
+    """Mean J over the objects of all sequences, tracked from their masks, 0 to 1; nothing is written.
+
+    Frames count as in `score_sequence`. Raises InputError as `track_sequence` does, or where no frame is scored.
+    """
+    scores: list[ObjectScore] = []
+    for sequence in sequences:
+        check_scored(sequence)
+        running = RunningScore(sequence.objects)
+        for index, ids in enumerate(track_sequence(new_tracker(), sequence)):
+            running.add(sequence.ids(index), ids)
+        scores += running.object_scores()
+    return mean_figures(scores)["J"]
+
+
+def check_scored(sequence: AnnotatedSequence) -> None:
+    """Raises InputError where no frame of a sequence is scored, as `score_sequence` has it."""
+    annotated = [index for index in range(len(sequence)) if sequence.ids(index) is not None]
+    begins = min(sequence.objects.values(), default=len(sequence))
+    if not any(index > begins for index in annotated[:-1]):
+        raise InputError(
+            f"sequence {sequence.name} has nothing to score in {len(sequence)} frames; "
+            "it must have a mask after that of an object's first frame and another one after it"
+        )
 
 
 def evaluate_sequence(

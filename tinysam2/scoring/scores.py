@@ -197,10 +197,13 @@ class RunningScore:
             self._last = self._frames, truth, prediction
         self._frames += 1
 
+    def object_scores(self) -> list[ObjectScore]:
+        """Each object's score so far, its scored frames alone."""
+        return [ObjectScore(*(Measure(tuple(by_frame)) for by_frame in pair)) for pair in self._values.values()]
+
     def figures(self) -> dict[str, float] | None:
         """J, F and their mean over the objects so far, 0 to 1; None where no frame is scored."""
-        scores = [ObjectScore(*(Measure(tuple(by_frame)) for by_frame in pair)) for pair in self._values.values()]
-        figures = mean_figures(scores)
+        figures = mean_figures(self.object_scores())
         return None if figures["JF"] is None else {name: figures[name] for name in ("J", "F", "JF")}
 
     def _score(self, index: int, truth: np.ndarray, prediction: np.ndarray) -> None:

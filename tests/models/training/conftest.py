@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 from tinysam2.data.sequence import AnnotatedSequence
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.training.held_out import HeldOut
 from tinysam2.models.training.settings import UNALTERED, PromptMix, Stage, TrainingSettings
 
 
@@ -82,3 +85,9 @@ def moving_video():
 def short_run():
     """Makes `TrainingSettings`; see `a_short_run`."""
     return a_short_run
+
+
+@pytest.fixture(scope="session")
+def judge():
+    """Makes a `HeldOut` of videos, tracked in PyTorch."""
+    return lambda *videos: HeldOut(videos, lambda model: Tracker(TorchBackend(model)))
