@@ -15,7 +15,7 @@ from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
 from tinysam2.models.training.footage import Footage
-from tinysam2.models.training.prompts import simulated_prompt
+from tinysam2.models.training.prompts import random_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings
 from tinysam2.models.training.slips import random_slips
 
@@ -102,7 +102,7 @@ class ClipSampler(Dataset):
             )
         side = TARGET_SCALE * self.config.mask_size
         targets = F.adaptive_avg_pool2d(mask, side)
-        prompt = simulated_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
+        prompt = random_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
         slips = F.avg_pool2d(targets, TARGET_SCALE)
         slips = random_slips(slips, rng) if rng.random() < self.settings.augmentation.slip else torch.zeros_like(slips)
         return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)
