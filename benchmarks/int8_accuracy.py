@@ -30,7 +30,7 @@ from tinysam2.core.files import write_text
 from tinysam2.core.silencing import silenced
 from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.data.datasets import open_dataset
-from tinysam2.data.sequence import Sequence as Video
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
@@ -77,7 +77,11 @@ class Step:
 
 
 def steps_to_int8(
-    float_model: LoadedModel, calibrated: LoadedModel, trained: LoadedModel, videos: Sequence[Video], output: Path
+    float_model: LoadedModel,
+    calibrated: LoadedModel,
+    trained: LoadedModel,
+    videos: Sequence[AnnotatedSequence],
+    output: Path,
 ) -> Iterator[Step]:
     """Every row of the table, in order."""
     yield Step("float", "float", "fp32", float_model, lambda: TorchBackend(float_model.model))
@@ -110,7 +114,7 @@ def _artifacts(loaded: LoadedModel, target: str, precision: str, output: Path) -
     return folder
 
 
-def _quantized_outside(loaded: LoadedModel, videos: Sequence[Video], output: Path) -> Path:
+def _quantized_outside(loaded: LoadedModel, videos: Sequence[AnnotatedSequence], output: Path) -> Path:
     """The float `.tflite` as ai-edge-quantizer quantizes it: W8A8 by minimum and maximum, weights by channel."""
     source = _artifacts(loaded, LITERT.name, "fp32", output)
     recorder, inputs = RecordingBackend(TorchBackend(loaded.model)), {}
@@ -135,7 +139,7 @@ def _quantized_outside(loaded: LoadedModel, videos: Sequence[Video], output: Pat
 
 
 def _evaluated(
-    step: Step, test: Path, sequences: Sequence[Video], output: Path, watch: Watch
+    step: Step, test: Path, sequences: Sequence[AnnotatedSequence], output: Path, watch: Watch
 ) -> tuple[DatasetScore, str]:
     backend = step.opened()
     folder = output / "masks" / step.folder

@@ -25,6 +25,7 @@ from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.training.budgets import memory_budgets
+from tinysam2.models.training.parallel import Execution
 from tinysam2.models.training.run_folder import WEIGHTS, RunFolder, described
 from tinysam2.models.training.settings import Stage, TrainingSettings
 from tinysam2.models.training.trainer import train
@@ -126,7 +127,8 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
         described(settings, begins_with=begun.digest, bank=asdict(config.bank), sequences=[v.name for v in videos])
     )
     show = shown.measured(f"training {name}", settings.steps)
-    train(begun.model, videos, settings, folder, progress=lambda at: show(at.step, figures_in_words(at.figures)))
+    execution = Execution(progress=lambda at: show(at.step, figures_in_words(at.figures)))
+    train(begun.model, videos, settings, folder, execution=execution)
     backend = TorchBackend(load_model(config, folder.file(WEIGHTS)).model)
     with one_thread():
         folder_of_masks = output / "masks" / _folder_name(name)

@@ -12,9 +12,8 @@ from tinysam2.core.contract import (
     MEMORY_ATTENTION,
     MEMORY_ENCODER,
     NEXT,
-    bank_spec,
-    empty_value,
 )
+from tinysam2.core.empty_bank import empty_bank
 from tinysam2.core.errors import InputError
 from tinysam2.data.prompts import Prompt, prompt_tensors
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
@@ -46,7 +45,7 @@ class Tracker:
         encoded = self._encode(frame)
         objects, banks = {}, {}
         for object_id in sorted({*self.banks, *prompts}):
-            bank = self.banks.get(object_id) or empty_bank(self.backend)
+            bank = self.banks.get(object_id) or self._empty_bank()
             tensors = self._decode(frame, encoded, prompts.get(object_id), bank)
             objects[object_id] = tracked_object(tensors, *_size(frame))
             following = self.backend.run(MEMORY_ENCODER, tensors)
@@ -63,12 +62,15 @@ class Tracker:
         self._check(image, prompts)
         if not prompts:
             raise InputError("there is nothing to segment; prompt an object on the image")
-        encoded, bank = self._encode(image), empty_bank(self.backend)
+        encoded, bank = self._encode(image), self._empty_bank()
         objects = {
             object_id: tracked_object(self._decode(image, encoded, prompt, bank), *_size(image))
             for object_id, prompt in sorted(prompts.items())
         }
         return TrackedFrame(objects, *_size(image))
+
+    def _empty_bank(self) -> Tensors:
+        return empty_bank(self.backend.config, self.backend.io_dtype)
 
     def _check(self, frame: np.ndarray, prompts: Mapping[int, Prompt]) -> None:
         for object_id, prompt in prompts.items():
@@ -101,13 +103,6 @@ def image_tensor(frame: np.ndarray, config: ModelConfig) -> np.ndarray:
     size = (config.image_size, config.image_size)
     resized = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR), np.float32)
     return np.ascontiguousarray(resized.transpose(2, 0, 1)[None])
-
-
-def empty_bank(backend: Backend) -> Tensors:
-    """The bank of an object that was not seen yet."""
-    return {
-        spec.name: np.full(spec.shape, empty_value(spec.name), backend.io_dtype) for spec in bank_spec(backend.config)
-    }
 
 
 def tracked_object(tensors: Mapping[str, np.ndarray], width: int, height: int) -> TrackedObject:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinysam2.core.config import ModelConfig
-from tinysam2.core.contract import MAX_AGE, QUALITY_LEVELS, bank_spec, empty_value
+from tinysam2.core.contract import MAX_AGE, QUALITY_LEVELS
+from tinysam2.core.empty_bank import empty_bank as empty_arrays
 from tinysam2.models.network.layers import one_hot, stable_rank
 from tinysam2.models.network.mask_decoder import DecodedFrame
 from tinysam2.models.network.position import grid_xy
@@ -33,8 +34,17 @@ class MemoryBank(NamedTuple):
 
 
 def empty_bank(config: ModelConfig, batch: int = 1) -> MemoryBank:
-    """The bank of an object that has not been seen."""
-    return MemoryBank(*(torch.full((batch, *spec.shape[1:]), empty_value(spec.name)) for spec in bank_spec(config)))
+    """`tinysam2.core.empty_bank`'s tensors, as the network takes them."""
+    empty = empty_arrays(config, batch=batch)
+    return MemoryBank(**{name: torch.from_numpy(values) for name, values in empty.items()})
+
+
+def over_tokens(by_slot: Tensor, config: ModelConfig) -> Tensor:
+    """Repeats each slot's row for all of its tokens: [B, M, d] -> [B, T, d]."""
+    batch, slots, width = by_slot.shape
+    conditioning = by_slot[:, :1].expand(-1, config.pooled_tokens, -1)
+    recent = by_slot[:, 1:, None].expand(-1, -1, config.tokens_per_frame, -1)
+    return torch.cat([conditioning, recent.reshape(batch, (slots - 1) * config.tokens_per_frame, width)], dim=1)
 
 
 class BankUpdate(nn.Module):
@@ -99,7 +109,7 @@ class BankUpdate(nn.Module):
             return tokens, xy
         stays = (bank.slot_age >= 0).to(tokens.dtype) * (1 - F.pad(slot, (1, 0)))
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
-        counts = self._by_token(stays)
+        counts = over_tokens(stays[:, :, None], self.config).flatten(1)[:, None]
         redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
         pick = one_hot(stable_rank(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
         return pick @ tokens, pick @ xy
@@ -110,12 +120,6 @@ class BankUpdate(nn.Module):
         cell = self.config.mask_size // self.config.grid * settings.spatial_pool
         covered = F.avg_pool2d(torch.sigmoid(mask_logits), cell).flatten(1)
         return settings.foreground_weight * covered + settings.boundary_weight * covered * (1 - covered)
-
-    def _by_token(self, by_slot: Tensor) -> Tensor:
-        """[B, M] -> [B, 1, T], each slot's value for all of its tokens."""
-        conditioning = by_slot[:, :1].expand(-1, self.config.pooled_tokens)
-        recent = by_slot[:, 1:, None].expand(-1, -1, self.config.tokens_per_frame)
-        return torch.cat([conditioning, recent.flatten(1)], dim=1)[:, None]
 
     def _write(self, stored: Tensor, conditioning: Tensor, recent: Tensor, write: Tensor) -> Tensor:
         """Puts a frame's rows into the slots that `write` [B, M] marks: stored [B, T, d] -> [B, T, d]."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tinysam2.core.config import ModelConfig
-from tinysam2.models.network.bank import MemoryBank
+from tinysam2.models.network.bank import MemoryBank, over_tokens
 from tinysam2.models.network.layers import MASKED, LinearReLU, attend, one_hot
 from tinysam2.models.network.position import AxialRotary, GridRotary, GridSine, SinePosition, rotate, sine_1d
 
@@ -131,15 +131,7 @@ class MemoryAttention(nn.Module):
         of_recent = one_hot(rank, recent) @ self.temporal_position[:recent]
         of_conditioning = self.temporal_position[recent:].expand(ages.shape[0], 1, -1)
         temporal = torch.cat([of_conditioning, of_recent], dim=1)
-        return self.memory_sine(bank.memory_xy) + self._over_tokens(temporal)
-
-    def _over_tokens(self, by_slot: Tensor) -> Tensor:
-        """Repeats each slot's row for all of its tokens: [B, M, d] -> [B, T, d]."""
-        config = self.config
-        batch, slots, width = by_slot.shape
-        conditioning = by_slot[:, :1].expand(-1, config.pooled_tokens, -1)
-        recent = by_slot[:, 1:, None].expand(-1, -1, config.tokens_per_frame, -1)
-        return torch.cat([conditioning, recent.reshape(batch, (slots - 1) * config.tokens_per_frame, width)], dim=1)
+        return self.memory_sine(bank.memory_xy) + over_tokens(temporal, self.config)
 
     def _pointer_tokens(self, pointers: Tensor) -> Tensor:
         """Pointers [B, N, C] split into tokens of the memory's width: [B, N C / D, D]."""
@@ -156,7 +148,7 @@ class MemoryAttention(nn.Module):
 
     def _mask(self, bank: MemoryBank) -> Tensor:
         """Additive mask over all keys, [B, 1, T + N C / D]: tokens of empty slots and pointers are not seen."""
-        tokens = self._over_tokens(bank.slot_age[:, :, None])
+        tokens = over_tokens(bank.slot_age[:, :, None], self.config)
         pointers = bank.pointer_age[:, :, None].expand(-1, -1, self.config.tokens_per_pointer)
         ages = torch.cat([tokens.flatten(1), pointers.flatten(1)], dim=1)
         return (ages < 0).to(ages.dtype)[:, None] * MASKED

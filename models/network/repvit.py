@@ -113,7 +113,7 @@ class Downsample(nn.Module):
         return x + self.ffn(x)
 
 
-class Stage(nn.Module):
+class RepViTStage(nn.Module):
     """A downsample, but for the first stage, and blocks of which every second one squeezes."""
 
     def __init__(self, downsample: nn.Module, channels: int, depth: int, config: RepViTConfig) -> None:
@@ -146,7 +146,7 @@ class RepViT(nn.Module):
         self.stem = Stem(widths[0])
         downsamples = [nn.Identity(), *(Downsample(i, o, config) for i, o in itertools.pairwise(widths))]
         self.stages = nn.ModuleList(
-            Stage(downsample, width, depth, config)
+            RepViTStage(downsample, width, depth, config)
             for downsample, width, depth in zip(downsamples, widths, config.depths, strict=True)
         )
 

@@ -7,11 +7,11 @@ import torch
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.conversion import calibrate, quantization_aware
 from tinysam2.models.quantization.recipe import Recipe
-from tinysam2.models.training.clips import Clip, ClipSampler
+from tinysam2.models.training.clips import ClipSampler, TrainingClip
 from tinysam2.models.training.unroll import unroll
 
 
-def calibration_clips(sampler: ClipSampler, batches: int) -> Iterator[Clip]:
+def calibration_clips(sampler: ClipSampler, batches: int) -> Iterator[TrainingClip]:
     """Batches spread over a run's whole curriculum, so that long clips are among them."""
     steps = sampler.settings.steps
     for number in range(batches):

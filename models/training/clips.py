@@ -11,10 +11,11 @@ from torch.utils.data import Dataset
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
-from tinysam2.models.training.footage import AnnotatedVideo, Footage
-from tinysam2.models.training.prompts import simulated_prompt
+from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.prompts import random_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings
 from tinysam2.models.training.slips import random_slips
 
@@ -29,7 +30,7 @@ STRIDES = (1, 1, 2, 3)
 STILL = synthesis.Motion(0.0, 0.0, 0.0, 0.0)
 
 
-class Clip(NamedTuple):
+class TrainingClip(NamedTuple):
     """One clip, or a batch of B with a leading dimension: images uint8 [T, 3, S, S], targets float32 [T, 1, h, h]
     in 0..1 with h twice the side of the mask logits, the first frame's prompt, and what the memories get wrong
     [T, 1, h/2, h/2] (see `tinysam2.models.training.slips`)."""
@@ -71,23 +72,23 @@ class ClipSampler(Dataset):
     def __len__(self) -> int:
         return self.settings.steps
 
-    def __getitem__(self, step: int) -> list[Clip]:
+    def __getitem__(self, step: int) -> list[TrainingClip]:
         """This process's parts of a step's batch."""
         return [self.part(step, number) for number in range(self.rank, self.settings.parts, self.processes)]
 
-    def part(self, step: int, number: int) -> Clip:
+    def part(self, step: int, number: int) -> TrainingClip:
         """One part of a step's batch."""
         settings, stage = self.settings, self.settings.stage(step)
         numbers = range(number, settings.clips(step), settings.parts)
         clips = [self.clip(stage, np.random.default_rng((settings.seed, step, number))) for number in numbers]
-        return Clip(
+        return TrainingClip(
             torch.stack([clip.images for clip in clips]),
             torch.stack([clip.targets for clip in clips]),
             FramePrompt(*(torch.stack(tensors) for tensors in zip(*(clip.prompt for clip in clips), strict=True))),
             torch.stack([clip.slips for clip in clips]),
         )
 
-    def clip(self, stage: Stage, rng: np.random.Generator) -> Clip:
+    def clip(self, stage: Stage, rng: np.random.Generator) -> TrainingClip:
         """A clip of a stage, with its object on the first frame."""
         for _ in range(ATTEMPTS):
             picture, mask = self._draw(stage, rng)
@@ -101,10 +102,10 @@ class ClipSampler(Dataset):
             )
         side = TARGET_SCALE * self.config.mask_size
         targets = F.adaptive_avg_pool2d(mask, side)
-        prompt = simulated_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
+        prompt = random_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
         slips = F.avg_pool2d(targets, TARGET_SCALE)
         slips = random_slips(slips, rng) if rng.random() < self.settings.augmentation.slip else torch.zeros_like(slips)
-        return Clip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)
+        return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)
 
     def _draw(self, stage: Stage, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         augment = self.settings.augmentation
@@ -201,7 +202,7 @@ class ClipSampler(Dataset):
         return synthesis.random_bend(rng, frames, *synthesis.bounds(mask))
 
 
-def _first_frames(video: AnnotatedVideo) -> dict[int, int]:
+def _first_frames(video: AnnotatedSequence) -> dict[int, int]:
     """Object id -> its first frame, for the objects that training can start from."""
     places = {object_id: first for object_id, first in video.objects.items() if first < len(video)}
     if not places:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.clips import TrainingClip
 from tinysam2.models.training.unroll import UnrolledFrame, unroll
 
 
@@ -42,7 +42,7 @@ class Teacher:
         """Takes it up again."""
         self.projection.load_state_dict(state)
 
-    def terms(self, clips: Clip, frames: Sequence[UnrolledFrame]) -> dict[str, Tensor]:
+    def terms(self, clips: TrainingClip, frames: Sequence[UnrolledFrame]) -> dict[str, Tensor]:
         """The loss terms `features` and `memories` (squared error over the teacher's variance) and `logits`
         (cross-entropy with the teacher's probabilities), each a mean over clips and frames; frames: the student's.
 
@@ -61,7 +61,7 @@ class Teacher:
             terms["memories"] = torch.stack([_feature_error(s.memory, t.memory) for s, t in pairs]).mean()
         return terms
 
-    def _resized(self, clips: Clip) -> Clip:
+    def _resized(self, clips: TrainingClip) -> TrainingClip:
         size = self.model.config.image_size
         if clips.images.shape[-1] == size:
             return clips
@@ -72,7 +72,7 @@ class Teacher:
         mask = F.interpolate(mask, (side, side), mode="bilinear", antialias=True)
         prompt = FramePrompt((coords + 0.5) * scale - 0.5, labels, mask, has_mask)
         slips = F.interpolate(clips.slips.flatten(0, 1), (side, side)).unflatten(0, clips.slips.shape[:2])
-        return Clip(images.unflatten(0, clips.images.shape[:2]), clips.targets, prompt, slips)
+        return TrainingClip(images.unflatten(0, clips.images.shape[:2]), clips.targets, prompt, slips)
 
 
 def _seeded_projection(student_dim: int, teacher_dim: int) -> nn.Module:

@@ -1,33 +1,16 @@
 """Annotated videos as training takes them: square frames and masks, kept in memory up to a limit."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 
 CANVAS = 1.25
 """Side of a kept frame over the side of the model's input: what zooming in has left to show."""
-
-
-class AnnotatedVideo(Protocol):
-    """What training needs of a video; any reader with these will do.
-
-    objects: object id -> index of the first frame with its mask. frame: uint8 RGB [H, W, 3]. ids: uint8 [H, W],
-    the object's id at each pixel, 0: none, 255: void; None: the frame has no annotation.
-    """
-
-    name: str
-    objects: Mapping[int, int]
-
-    def __len__(self) -> int: ...
-
-    def frame(self, index: int) -> np.ndarray: ...
-
-    def ids(self, index: int) -> np.ndarray | None: ...
 
 
 class Footage:
@@ -37,7 +20,7 @@ class Footage:
     Raises InputError where there are no videos.
     """
 
-    def __init__(self, videos: Sequence[AnnotatedVideo], side: int, cache_bytes: int = 2 * 2**30) -> None:
+    def __init__(self, videos: Sequence[AnnotatedSequence], side: int, cache_bytes: int = 2 * 2**30) -> None:
         if not videos:
             raise InputError("there is no video to train on; name a dataset with at least one sequence")
         self.videos, self.side = tuple(videos), side

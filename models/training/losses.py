@@ -81,7 +81,11 @@ def frame_terms(
 
 
 def hard_iou(mask_logits: Tensor, target: Tensor) -> Tensor:
-    """IoU [B] of chosen masks [B, 1, n, n] and targets [B, 1, h, h]; two empty masks agree."""
+    """IoU [B] of chosen masks [B, 1, n, n] and targets [B, 1, h, h]; two empty masks agree.
+
+    `tinysam2.scoring.metrics.mask_iou` for a batch on the training device: the IoU head's target is made of it, on
+    every step.
+    """
     logits = F.interpolate(mask_logits, target.shape[-2:], mode="bilinear", align_corners=False)
     return _iou(logits, target)[:, 0]
 

@@ -1,9 +1,9 @@
-"""One training run over several processes, as `torchrun` starts them: who writes, and what is averaged."""
+"""How a run is executed: by which processes, as `torchrun` starts them, on which device, and who is told."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
@@ -36,6 +36,28 @@ class Processes:
         flat = self.mean(torch.cat([tensor.flatten() for tensor in tensors]))
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
+
+
+@dataclass(frozen=True)
+class TrainedStep:
+    """What is shown of a step: its number counted from 1, and the figures of the last row of the log."""
+
+    step: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is executed; its result depends on none of this but the device.
+
+    processes: of a data-parallel run; each is given the same arguments. workers: processes that prepare clips.
+    progress: is told of each step.
+    """
+
+    processes: Processes = Processes()
+    workers: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    progress: Callable[[TrainedStep], None] = lambda step: None
 
 
 @contextmanager

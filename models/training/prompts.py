@@ -1,18 +1,14 @@
-"""Simulated prompts: what a user could have said of an object whose mask is known."""
+"""Random prompts for training: a mask, a box that is a little off, or clicks anywhere on an object or near it.
+
+`tinysam2.data.simulated_prompts` has those of an evaluation, which are the best that a user would give.
+"""
 
 import numpy as np
 import torch
-from PIL import Image
 
 from tinysam2.core.config import ModelConfig
-from tinysam2.core.contract import (
-    BOX_BOTTOM_RIGHT_LABEL,
-    BOX_TOP_LEFT_LABEL,
-    MAX_POINTS,
-    NEGATIVE_LABEL,
-    PADDING_LABEL,
-    POSITIVE_LABEL,
-)
+from tinysam2.data.prompts import Box, Point, Prompt, prompt_tensors
+from tinysam2.data.simulated_prompts import box_of_mask
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training.settings import PromptMix
 
@@ -21,65 +17,49 @@ BOX_NOISE = 0.1
 """A box's corner is off by this share of its side at most."""
 
 
-def simulated_prompt(mask: np.ndarray, mix: PromptMix, config: ModelConfig, rng: np.random.Generator) -> FramePrompt:
+def random_prompt(mask: np.ndarray, mix: PromptMix, config: ModelConfig, rng: np.random.Generator) -> FramePrompt:
     """A prompt, without a batch dimension, for the object that a mask bool [S, S] marks; it must mark something."""
     draw = rng.random()
     if draw < mix.mask:
-        return _prompt(config, (), mask)
-    points = _box(mask, rng) if draw < mix.mask + mix.box else _clicks(mask, rng)
-    return _prompt(config, points, None)
+        prompt = Prompt(mask=mask)
+    elif draw < mix.mask + mix.box:
+        prompt = Prompt(box=_noisy_box(mask, rng))
+    else:
+        prompt = Prompt(points=_clicks(mask, rng))
+    return FramePrompt(*(tensor[0] for tensor in _tensors(prompt, config)))
 
 
 def no_prompt(config: ModelConfig, batch: int) -> FramePrompt:
-    """What the mask decoder is told of a frame about which nothing is said, for a batch."""
-    return FramePrompt(*(tensor.expand(batch, *tensor.shape) for tensor in _prompt(config, (), None)))
+    """What the mask decoder is given on a frame without a prompt, for a batch."""
+    return FramePrompt(*(tensor.expand(batch, *tensor.shape[1:]) for tensor in _tensors(None, config)))
 
 
-def _prompt(
-    config: ModelConfig, points: tuple[tuple[float, float, float], ...], mask: np.ndarray | None
-) -> FramePrompt:
-    coords = torch.zeros(MAX_POINTS, 2)
-    labels = torch.full((MAX_POINTS,), float(PADDING_LABEL))
-    for i, (x, y, label) in enumerate(points):
-        coords[i], labels[i] = torch.tensor([x, y]), label
-    side = config.mask_size
-    share = torch.zeros(1, side, side)
-    if mask is not None:
-        image = Image.fromarray(mask.astype(np.float32)).resize((side, side), Image.Resampling.BOX)
-        share[0] = torch.from_numpy(np.array(image))
-    return FramePrompt(coords, labels, share, torch.tensor([float(mask is not None)]))
+def _tensors(prompt: Prompt | None, config: ModelConfig) -> FramePrompt:
+    """A prompt on the square that the model sees, as a batch of one."""
+    tensors = prompt_tensors(prompt, config.image_size, config.image_size, config)
+    return FramePrompt(*(torch.from_numpy(tensors[name]) for name in FramePrompt._fields))
 
 
-def _box(mask: np.ndarray, rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
-    top, bottom, left, right = _bounds(mask)
-    height, width = bottom - top, right - left
+def _noisy_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
+    box, size = box_of_mask(mask), mask.shape[0]
+    height, width = box.y1 - box.y0, box.x1 - box.x0
     noise = rng.uniform(-BOX_NOISE, BOX_NOISE, 4)
-    x0, x1 = left + noise[0] * width, right + noise[1] * width
-    y0, y1 = top + noise[2] * height, bottom + noise[3] * height
-    size = mask.shape[0]
-    return (
-        (max(x0, 0.0), max(y0, 0.0), BOX_TOP_LEFT_LABEL),
-        (min(x1, size), min(y1, size), BOX_BOTTOM_RIGHT_LABEL),
-    )
+    x0, x1 = box.x0 + noise[0] * width, box.x1 + noise[1] * width
+    y0, y1 = box.y0 + noise[2] * height, box.y1 + noise[3] * height
+    return Box(max(x0, 0.0), max(y0, 0.0), min(x1, size), min(y1, size))
 
 
-def _clicks(mask: np.ndarray, rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
+def _clicks(mask: np.ndarray, rng: np.random.Generator) -> tuple[Point, ...]:
     """The first click lies on the object; each other one too, or beside it and near."""
     inside = np.argwhere(mask)
-    top, bottom, left, right = _bounds(mask)
-    margin = max(bottom - top, right - left) // 2 + 1
+    box = box_of_mask(mask)
+    margin = max(box.y1 - box.y0, box.x1 - box.x0) // 2 + 1
     near = np.zeros_like(mask)
-    near[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin] = True
+    near[max(box.y0 - margin, 0) : box.y1 + margin, max(box.x0 - margin, 0) : box.x1 + margin] = True
     outside = np.argwhere(near & ~mask)
     points = []
     for number in range(int(rng.integers(1, MOST_CLICKS + 1))):
         positive = number == 0 or not len(outside) or rng.random() < 0.5
         y, x = rng.choice(inside if positive else outside)
-        points.append((float(x), float(y), POSITIVE_LABEL if positive else NEGATIVE_LABEL))
+        points.append(Point(float(x), float(y), positive))
     return tuple(points)
-
-
-def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of what is marked, the ends exclusive."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

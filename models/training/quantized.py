@@ -4,21 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 
 from tinysam2.core.config import ModelConfig
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.conversion import freeze
 from tinysam2.models.quantization.recipe import Recipe
 from tinysam2.models.training.calibration import calibrated
 from tinysam2.models.training.clips import ClipSampler
 from tinysam2.models.training.distillation import Teacher
-from tinysam2.models.training.footage import CANVAS, AnnotatedVideo, Footage
-from tinysam2.models.training.parallel import Processes
+from tinysam2.models.training.footage import CANVAS, Footage
+from tinysam2.models.training.held_out import HeldOut
+from tinysam2.models.training.parallel import Execution
 from tinysam2.models.training.run_folder import RunFolder
 from tinysam2.models.training.settings import UNALTERED, LossWeights, TrainingSettings
-from tinysam2.models.training.trainer import TrainedStep, train
+from tinysam2.models.training.trainer import train
 from tinysam2.models.weights.checkpoint import RECIPE, LoadedModel, save_checkpoint
 
 TAUGHT = LossWeights(logits=1.0)
@@ -34,7 +35,7 @@ class Calibration:
     progress: Callable[[int], None] = lambda batches_done: None
 
 
-def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedVideo, ...], settings: TrainingSettings) -> ClipSampler:
+def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedSequence, ...], settings: TrainingSettings) -> ClipSampler:
     """Clips drawn as training draws them, but of real video and not altered: scales should fit what video looks like.
 
     Raises InputError where the videos cannot be used.
@@ -47,7 +48,7 @@ def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedVideo, ...], settin
 def calibrated_model(
     loaded: LoadedModel,
     recipe: Recipe,
-    videos: tuple[AnnotatedVideo, ...],
+    videos: tuple[AnnotatedSequence, ...],
     settings: TrainingSettings,
     how: Calibration,
 ) -> TinySAM2:
@@ -62,32 +63,18 @@ def calibrated_model(
 def train_quantized(
     loaded: LoadedModel,
     variant: TinySAM2,
-    videos: tuple[AnnotatedVideo, ...],
+    videos: tuple[AnnotatedSequence, ...],
     settings: TrainingSettings,
     folder: RunFolder,
-    *,
-    held_out: tuple[AnnotatedVideo, ...] = (),
-    processes: Processes | None = None,
-    workers: int = 0,
-    device: torch.device | str = "cpu",
-    progress: Callable[[TrainedStep], None] = lambda step: None,
+    held_out: HeldOut | None = None,
+    execution: Execution | None = None,
 ) -> TinySAM2:
     """Trains a calibrated variant with its float model as the teacher, and returns it with the averaged weights.
 
     The run lies in `folder` and goes on where it was stopped. Raises InputError as `train` does.
     """
-    weights = train(
-        variant,
-        videos,
-        settings,
-        folder,
-        held_out=held_out,
-        teacher=Teacher(loaded.model, variant.config.hidden_dim),
-        processes=processes,
-        workers=workers,
-        device=device,
-        progress=progress,
-    )
+    teacher = Teacher(loaded.model, variant.config.hidden_dim)
+    weights = train(variant, videos, settings, folder, held_out=held_out, teacher=teacher, execution=execution)
     variant.cpu().load_state_dict(load_file(weights))
     return variant.eval()
 

@@ -1,22 +1,20 @@
-"""What quantizing each layer alone costs: who is worth keeping in float."""
+"""What quantizing each layer alone costs: which layers are worth keeping in float."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
+from tinysam2.data.tracked import ObjectTracker
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.conversion import quantizable_layers, quantization_aware
 from tinysam2.models.quantization.layers import QuantizedLayer
 from tinysam2.models.quantization.recipe import FLOAT, Recipe, Rule
-from tinysam2.models.training.clips import Clip
-from tinysam2.models.training.losses import hard_iou
-from tinysam2.models.training.unroll import unroll
-
-MOST_DB = 120.0
-"""What equal masks are given, so that a table holds numbers only."""
+from tinysam2.scoring.evaluation import tracked_frames
+from tinysam2.scoring.metrics import mask_iou, sqnr_db
 
 
 @dataclass(frozen=True)
@@ -30,21 +28,27 @@ class LayerCost:
     mask_iou: float
 
 
-@torch.no_grad()
 def layer_costs(
-    model: TinySAM2, clips: Sequence[Clip], progress: Callable[[int], None] = lambda layers_done: None
+    model: TinySAM2,
+    sequences: Sequence[AnnotatedSequence],
+    new_tracker: Callable[[TinySAM2], ObjectTracker],
+    progress: Callable[[int], None] = lambda layers_done: None,
 ) -> list[LayerCost]:
-    """The cost of every quantized layer of a calibrated model, the dearest first.
+    """The cost of every quantized layer of a calibrated model, the most sensitive first.
 
-    The masks are those of the tracked frames, through the recurrence: an error counts with what it leads to.
+    The masks are those of the objects on the frames after their first, at the frame's size, through the recurrence: an
+    error counts with what it leads to. new_tracker: makes a tracker of the model as it stands at that time.
+    Raises InputError as `track_sequence` does, or where no object has a frame after its first.
     """
     layers = {name: module for name, module in model.named_modules() if isinstance(module, QuantizedLayer)}
     with _all_off(layers.values()):
-        expected = _masks(model, clips)
+        expected = _mask_logits(model, sequences, new_tracker)
+        if not expected:
+            raise InputError("no object is tracked beyond its first frame; take sequences of at least two frames")
         costs = []
         for done, (name, layer) in enumerate(layers.items(), 1):
             layer.active = True
-            found = _masks(model, clips)
+            found = _mask_logits(model, sequences, new_tracker)
             layer.active = False
             program, _, within = name.partition(".")
             costs.append(LayerCost(program, within, layer.layer.weight.numel(), *_compared(expected, found)))
@@ -79,13 +83,21 @@ def _all_off(layers) -> Iterator[None]:
             layer.active = True
 
 
-def _masks(model: TinySAM2, clips: Sequence[Clip]) -> Tensor:
-    """Mask logits of all clips' tracked frames, [N, 4G, 4G]."""
-    return torch.cat([frame.mask_logits[:, 0] for clip in clips for frame in list(unroll(model, clip))[1:]])
+def _mask_logits(
+    model: TinySAM2, sequences: Sequence[AnnotatedSequence], new_tracker: Callable[[TinySAM2], ObjectTracker]
+) -> list[np.ndarray]:
+    """Mask logits [H, W] of every object on every frame after its first."""
+    return [
+        tracked.logits
+        for sequence in sequences
+        for index, frame in enumerate(tracked_frames(new_tracker(model), sequence))
+        for object_id, tracked in frame.objects.items()
+        if index > sequence.objects[object_id]
+    ]
 
 
-def _compared(expected: Tensor, found: Tensor) -> tuple[float, float]:
-    noise = (expected - found).square().sum()
-    ratio = expected.square().sum() / noise.clamp(min=1e-30)
-    iou = hard_iou(found[:, None], (expected[:, None] > 0).float())
-    return min(float(10 * torch.log10(ratio)), MOST_DB), float(iou.mean())
+def _compared(expected: list[np.ndarray], found: list[np.ndarray]) -> tuple[float, float]:
+    """SQNR in dB over all masks, and their mean IoU."""
+    ious = [mask_iou(one > 0, other > 0) for one, other in zip(expected, found, strict=True)]
+    one, other = (np.concatenate([logits.ravel() for logits in masks]) for masks in (expected, found))
+    return sqnr_db(one, other), float(np.mean(ious))

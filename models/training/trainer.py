@@ -1,8 +1,7 @@
 """The training loop: unroll, weigh, step, average, log, keep; it goes on where it was stopped."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,17 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.models.training.clips import Clip, ClipSampler
+from tinysam2.models.training.clips import ClipSampler, TrainingClip
 from tinysam2.models.training.curves import draw_curves
 from tinysam2.models.training.distillation import Teacher
-from tinysam2.models.training.footage import CANVAS, AnnotatedVideo, Footage
-from tinysam2.models.training.holdout import mean_j, video_clip
+from tinysam2.models.training.footage import CANVAS, Footage
+from tinysam2.models.training.held_out import HeldOut
 from tinysam2.models.training.losses import ClipLoss, frame_terms, hard_iou, mean_terms
 from tinysam2.models.training.optimiser import MuonAdamW
-from tinysam2.models.training.parallel import Processes
+from tinysam2.models.training.parallel import Execution, Processes, TrainedStep
 from tinysam2.models.training.run_folder import CURVES, WEIGHTS, RunFolder
 from tinysam2.models.training.settings import TrainingSettings
 from tinysam2.models.training.unroll import unroll, with_bank
@@ -33,53 +33,39 @@ LOG_EVERY = 20
 """Steps that one row of the log is the mean of."""
 
 
-@dataclass(frozen=True)
-class TrainedStep:
-    """What is shown of a step: its number counted from 1, and the figures of the last row of the log."""
-
-    step: int
-    figures: Mapping[str, float]
-
-
 def train(
     model: TinySAM2,
-    videos: tuple[AnnotatedVideo, ...],
+    videos: tuple[AnnotatedSequence, ...],
     settings: TrainingSettings,
     folder: RunFolder,
     *,
-    held_out: tuple[AnnotatedVideo, ...] = (),
+    held_out: HeldOut | None = None,
     teacher: Teacher | None = None,
-    processes: Processes | None = None,
-    workers: int = 0,
-    device: torch.device | str = "cpu",
-    progress: Callable[[TrainedStep], None] = lambda step: None,
+    execution: Execution | None = None,
 ) -> Path:
     """Trains a model on videos and returns the file of the averaged weights.
 
-    model: where the run begins, unless the folder holds a state to go on from. held_out: videos that are only
-    tracked, now and then. processes: of a data-parallel run; each is given the same arguments. The result does
-    not depend on their number, nor on `workers`, which prepare clips.
+    model: where the run begins, unless the folder holds a state to go on from. held_out: what the averaged weights
+    are judged by, now and then. execution: one process on the CPU where it is not given.
     Raises InputError where the videos cannot be trained on, or a state is damaged.
     """
-    run = _Run(model, settings, folder, teacher, processes or Processes(), torch.device(device))
+    execution = execution or Execution()
+    run = _Run(model, settings, folder, teacher, execution.processes, execution.device)
     footage = Footage(videos, round(CANVAS * model.config.image_size))
     sampler = ClipSampler(footage, settings, model.config, run.processes.rank, run.processes.count)
-    for video in held_out:
-        # Refused now rather than at the first validation.
-        video_clip(video, model.config)
     run.resume()
-    for parts in _batches(sampler, range(run.step, settings.steps), workers):
+    for parts in _batches(sampler, range(run.step, settings.steps), execution.workers):
         run.take_step(parts)
         last = run.step == settings.steps
-        if run.step % settings.validate_every == 0 or last:
+        if held_out and (run.step % settings.validate_every == 0 or last):
             run.validate(held_out)
         if run.step % settings.checkpoint_every == 0 or last:
             run.keep()
-        progress(TrainedStep(run.step, run.rows[-1] if run.rows else {}))
+        execution.progress(TrainedStep(run.step, run.rows[-1] if run.rows else {}))
     return folder.file(WEIGHTS)
 
 
-def _batches(sampler: ClipSampler, steps: range, workers: int) -> Iterator[list[Clip]]:
+def _batches(sampler: ClipSampler, steps: range, workers: int) -> Iterator[list[TrainingClip]]:
     # Batches come whole out of the sampler; the loader only fetches them ahead.
     remaining = Subset(sampler, steps)
     loader = DataLoader(remaining, batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
@@ -151,7 +137,7 @@ class _Run:
         about = {"preset": self.model.config.name, "steps": str(self.step), "seed": str(self.settings.seed)}
         save_checkpoint(self.averaged, self.folder.file(WEIGHTS), about)
 
-    def take_step(self, parts: Sequence[Clip]) -> None:
+    def take_step(self, parts: Sequence[TrainingClip]) -> None:
         """One optimiser step on this process's parts of a batch."""
         drawn = np.random.default_rng((self.settings.seed, self.step)).integers(len(self.by_bank))
         self.optimiser.zero_grad()
@@ -175,7 +161,7 @@ class _Run:
         figures = {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
         self._log({**figures, "gradient_norm": float(gradient_norm)})
 
-    def _loss(self, model: TinySAM2, clips: Clip) -> ClipLoss:
+    def _loss(self, model: TinySAM2, clips: TrainingClip) -> ClipLoss:
         terms, overlaps, frames = [], [], []
         for t, frame in enumerate(unroll(model, clips, self.settings.mixed_precision)):
             target = clips.targets[:, t]
@@ -209,14 +195,14 @@ class _Run:
             self.rows.append({"step": self.step, "learning_rate": self.settings.rate(self.step - 1), **rounded})
             self.recent = []
 
-    def validate(self, held_out: tuple[AnnotatedVideo, ...]) -> None:
+    def validate(self, held_out: HeldOut) -> None:
         """Adds the mean J of the averaged weights on the held-out videos to the log's last row."""
-        if held_out and self.rows and self.processes.first:
+        if self.rows and self.processes.first:
             judged = copy.deepcopy(self.model).cpu().eval()
             judged.load_state_dict(self.averaged)
-            self.rows[-1]["held_out_j"] = round(mean_j(judged, held_out), 6)
+            self.rows[-1]["held_out_j"] = round(held_out.mean_j(judged), 6)
 
 
-def _to(clips: Clip, device: torch.device) -> Clip:
+def _to(clips: TrainingClip, device: torch.device) -> TrainingClip:
     prompt = FramePrompt(*(tensor.to(device) for tensor in clips.prompt))
-    return Clip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))
+    return TrainingClip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))

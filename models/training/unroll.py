@@ -12,7 +12,7 @@ from tinysam2.models.network.bank import BankUpdate, MemoryBank, empty_bank
 from tinysam2.models.network.mask_decoder import MaskCandidates
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.clips import TrainingClip
 from tinysam2.models.training.prompts import no_prompt
 from tinysam2.models.training.slips import with_slips
 
@@ -29,7 +29,7 @@ class UnrolledFrame(NamedTuple):
     memory: Tensor | None
 
 
-def unroll(model: TinySAM2, clips: Clip, mixed_precision: bool = False) -> Iterator[UnrolledFrame]:
+def unroll(model: TinySAM2, clips: TrainingClip, mixed_precision: bool = False) -> Iterator[UnrolledFrame]:
     """Tracks a batch of clips, each from the prompt of its first frame, and gives every frame in turn."""
     batch, frames = clips.images.shape[:2]
     device = clips.images.device

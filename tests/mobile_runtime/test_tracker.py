@@ -7,11 +7,12 @@ import pytest
 
 from tinysam2.core.config import preset
 from tinysam2.core.contract import NEXT, bank_spec
+from tinysam2.core.empty_bank import empty_bank
 from tinysam2.core.errors import InputError
 from tinysam2.data.prompts import Box, Point, Prompt
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.mobile_runtime.tracker import Tracker, empty_bank, image_tensor
+from tinysam2.mobile_runtime.tracker import Tracker, image_tensor
 
 NANO = preset("nano")
 BANK = tuple(spec.name for spec in bank_spec(NANO))
@@ -97,7 +98,7 @@ def test_each_program_is_given_what_the_earlier_ones_answered(tracker, stub):
 def test_an_object_begins_with_an_empty_bank(tracker, stub):
     tracker.track(frame(), {1: CLICK})
     for program in ("memory_attention", "memory_encoder"):
-        assert same(empty_bank(stub), stub.of(program)[0].inputs)
+        assert same(empty_bank(stub.config, stub.io_dtype), stub.of(program)[0].inputs)
 
 
 def test_the_bank_is_fed_back(tracker, stub):
@@ -135,8 +136,8 @@ def test_an_object_may_begin_in_the_middle_of_the_video(tracker, stub):
     later = tracker.track(frame(), {2: OTHER_CLICK})
     assert list(later.objects) == [2, 5]
     newcomer, known = stub.of("memory_attention")[1:]
-    assert same(empty_bank(stub), newcomer.inputs)
-    assert not same(empty_bank(stub), known.inputs)
+    assert same(empty_bank(stub.config, stub.io_dtype), newcomer.inputs)
+    assert not same(empty_bank(stub.config, stub.io_dtype), known.inputs)
     assert [call.inputs["is_prompted"].item() for call in stub.of("memory_encoder")[1:]] == [1, 0]
 
 
@@ -153,7 +154,7 @@ def test_a_removed_object_begins_anew(tracker, stub):
     tracker.track(frame(), {1: CLICK})
     tracker.remove(1)
     tracker.track(frame(), {1: CLICK})
-    assert same(empty_bank(stub), stub.of("memory_attention")[1].inputs)
+    assert same(empty_bank(stub.config, stub.io_dtype), stub.of("memory_attention")[1].inputs)
 
 
 def test_removing_an_unknown_object_is_a_key_error(tracker):
@@ -199,7 +200,7 @@ def test_the_bank_is_kept_in_the_artifacts_own_dtype(dtype, size):
 
 
 def test_an_empty_bank_holds_zeros_and_ages_of_minus_one(stub):
-    bank = empty_bank(stub)
+    bank = empty_bank(stub.config, stub.io_dtype)
     assert {name: np.unique(value).tolist() for name, value in bank.items()} == {
         name: [-1] if name.endswith("age") else [0] for name in BANK
     }

@@ -33,7 +33,7 @@ from tinysam2.scoring.evaluation_settings import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tinysam2.data.sequence import Sequence as Video
+    from tinysam2.data.sequence import AnnotatedSequence
     from tinysam2.inputs.runnable import RunnableModel
 
 PLOT = "scores.png"
@@ -130,7 +130,7 @@ def _place_among_workers() -> tuple[int, int]:
 
 
 def _settings(
-    data: Path, split: str | None, sequences: "Sequence[Video]", model: "RunnableModel", prompt: str
+    data: Path, split: str | None, sequences: "Sequence[AnnotatedSequence]", model: "RunnableModel", prompt: str
 ) -> EvaluationSettings:
     return EvaluationSettings(
         data=str(data.resolve()),

@@ -80,8 +80,11 @@ def command(
     check_output_file(output)
 
     from tinysam2.inputs.destinations import check_apart, check_shared_folder
+    from tinysam2.mobile_runtime.torch_backend import TorchBackend
+    from tinysam2.mobile_runtime.tracker import Tracker
     from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, read_recipe
-    from tinysam2.models.training.parallel import joined_processes
+    from tinysam2.models.training.held_out import HeldOut
+    from tinysam2.models.training.parallel import Execution, joined_processes
     from tinysam2.models.training.quantized import Calibration, calibrated_model, save_quantized, train_quantized
     from tinysam2.models.training.run_folder import SETTINGS, RunFolder, described
     from tinysam2.models.weights.checkpoint import load_model
@@ -97,6 +100,7 @@ def command(
     with joined_processes() as processes, shown_steps(visible=processes.first) as steps:
         steps.begin("reading the data")
         training, held_out = read_videos(folders, split, hold_out)
+        judges = HeldOut(held_out, lambda model: Tracker(TorchBackend(model))) if held_out else None
         teacher = load_model(preset, checkpoint)
         folder = RunFolder(run)
         if processes.first and not calibrate_only:
@@ -115,18 +119,8 @@ def command(
         figures = {}
         if not calibrate_only:
             shown = ShownTraining(steps, settings.steps)
-            variant = train_quantized(
-                teacher,
-                variant,
-                training,
-                settings,
-                folder,
-                held_out=held_out,
-                processes=processes,
-                workers=workers,
-                device=where,
-                progress=shown,
-            )
+            execution = Execution(processes, workers, where, shown)
+            variant = train_quantized(teacher, variant, training, settings, folder, judges, execution)
             figures = shown.figures
         if not processes.first:
             return

@@ -28,7 +28,8 @@ SHOWN = 15
 @preset_option()
 @checkpoint_option
 @click.option("--recipe", type=FILE_OR_FOLDER, metavar="FILE", help="Rules to begin with.  [default: quantize's]")
-@click.option("--clips", type=click.IntRange(min=1), default=4, show_default=True, help="Batches of clips to judge by.")
+@click.option("--sequences", type=click.IntRange(min=1), default=4, show_default=True, help="Sequences to judge by.")
+@click.option("--frames", type=click.IntRange(min=2), default=8, show_default=True, help="First frames of each.")
 @click.option(
     "--least-iou",
     type=click.FloatRange(0, 1),
@@ -45,15 +46,16 @@ def command(
     preset: ModelConfig,
     checkpoint: Path | None,
     recipe: Path | None,
-    clips: int,
+    sequences: int,
+    frames: int,
     least_iou: float,
     output: Path | None,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Quantize each layer alone, after calibration, and compare the masks of whole clips with the float model's.
+    """Quantize each layer alone, after calibration, and compare the tracked masks with the float model's.
 
-    SQNR is of the mask logits. The recipe leaves the dearest layers in float; `tinysam2 quantize --recipe` takes it.
+    SQNR is of the mask logits. The recipe leaves the most sensitive layers in float, for `quantize --recipe`.
 
     \b
     Example:
@@ -63,10 +65,12 @@ def command(
         if path:
             check_output_file(path)
 
+    from tinysam2.data.sequence import FirstFrames
     from tinysam2.inputs.destinations import check_apart
+    from tinysam2.mobile_runtime.torch_backend import TorchBackend
+    from tinysam2.mobile_runtime.tracker import Tracker
     from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, read_recipe
-    from tinysam2.models.training.calibration import calibration_clips
-    from tinysam2.models.training.quantized import Calibration, calibrated_model, calm_sampler
+    from tinysam2.models.training.quantized import Calibration, calibrated_model
     from tinysam2.models.training.sensitivity import layer_costs, share_in_int8, sparing
     from tinysam2.models.training.settings import Stage, TrainingSettings
     from tinysam2.models.weights.checkpoint import load_model
@@ -84,8 +88,9 @@ def command(
         loaded = load_model(preset, checkpoint)
         how = Calibration(progress=steps.counter("calibrating"))
         variant = calibrated_model(loaded, rules, videos, settings, how)
-        judged_by = list(calibration_clips(calm_sampler(preset, videos, settings), clips))
-        costs = layer_costs(variant, judged_by, steps.counter("quantizing one layer after the other"))
+        judged_by = [FirstFrames(video, frames) for video in videos[:sequences]]
+        counter = steps.counter("quantizing one layer after the other")
+        costs = layer_costs(variant, judged_by, lambda model: Tracker(TorchBackend(model)), counter)
         spared = sparing(rules, costs, least_iou)
         share = share_in_int8(loaded.model, spared)
         if output:
@@ -102,7 +107,7 @@ def command(
         (f"{cost.program}.{cost.layer}", f"{cost.parameters:,}", f"{cost.sqnr_db:.1f}", f"{cost.mask_iou:.4f}")
         for cost in costs[:SHOWN]
     ]
-    click.echo(f"the {min(SHOWN, len(costs))} dearest of {len(costs)} layers, each quantized alone")
+    click.echo(f"the {min(SHOWN, len(costs))} most sensitive of {len(costs)} layers, each quantized alone")
     print_table(("layer", "weights", "SQNR dB", "mask IoU"), rows)
     left = len(spared.rules) - len(rules.rules)
     click.echo(f"left in float: {left} layers; in int8: {share:.1%} of weights")

@@ -81,8 +81,11 @@ def command(
         raise InputError("--teacher-preset says what --teacher is; give the teacher's weights too")
 
     from tinysam2.inputs.destinations import check_apart, check_shared_folder
+    from tinysam2.mobile_runtime.torch_backend import TorchBackend
+    from tinysam2.mobile_runtime.tracker import Tracker
     from tinysam2.models.training.distillation import Teacher
-    from tinysam2.models.training.parallel import joined_processes
+    from tinysam2.models.training.held_out import HeldOut
+    from tinysam2.models.training.parallel import Execution, joined_processes
     from tinysam2.models.training.run_folder import SETTINGS, RunFolder, described
     from tinysam2.models.training.trainer import train
     from tinysam2.models.weights.checkpoint import load_model, seeded_model, weights_digest
@@ -93,6 +96,7 @@ def command(
     with joined_processes() as processes, shown_steps(visible=processes.first) as steps:
         steps.begin("reading the data")
         training, held_out = read_videos(folders, split, hold_out)
+        judges = HeldOut(held_out, lambda model: Tracker(TorchBackend(model))) if held_out else None
         # A run from scratch begins with the seeded weights even where trained ones are shipped.
         model = load_model(preset, checkpoint).model if checkpoint else seeded_model(preset)
         taught_by = load_model(teacher_preset or preset, teacher) if teacher else None
@@ -113,12 +117,9 @@ def command(
             training,
             settings,
             run,
-            held_out=held_out,
+            held_out=judges,
             teacher=Teacher(taught_by.model, preset.hidden_dim) if taught_by else None,
-            processes=processes,
-            workers=workers,
-            device=where,
-            progress=shown,
+            execution=Execution(processes, workers, where, shown),
         )
     if not processes.first:
         return

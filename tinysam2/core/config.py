@@ -169,9 +169,14 @@ class ModelConfig:
         return self.bank.tokens_per_frame or self.pooled_tokens
 
     @property
+    def tokens_by_slot(self) -> tuple[int, ...]:
+        """Tokens of each slot, in the order in which they lie in the bank: the conditioning frame's come first."""
+        return (self.pooled_tokens, *[self.tokens_per_frame] * (self.bank.slots - 1))
+
+    @property
     def memory_tokens(self) -> int:
         """Spatial tokens in a full bank (T)."""
-        return self.pooled_tokens + (self.bank.slots - 1) * self.tokens_per_frame
+        return sum(self.tokens_by_slot)
 
     @property
     def memory_token_share(self) -> float:

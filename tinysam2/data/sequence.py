@@ -9,7 +9,7 @@ VOID = 255
 """The id of pixels that belong to no object and are not scored."""
 
 
-class Sequence(ABC):
+class AnnotatedSequence(ABC):
     """One video and its masks, read a frame at a time.
 
     name: the sequence's, unique in its dataset. frame_names: one stem a frame, in order ("00000", ...), which a
@@ -34,3 +34,24 @@ class Sequence(ABC):
 
         Raises InputError, naming the file, where it cannot be read or is not of its frame's size.
         """
+
+
+class FirstFrames(AnnotatedSequence):
+    """At most `count` frames of a sequence, from where its first object begins, and the objects that begin in them."""
+
+    def __init__(self, sequence: AnnotatedSequence, count: int) -> None:
+        self._sequence = sequence
+        self._start = min(sequence.objects.values(), default=0)
+        self.name = sequence.name
+        self.frame_names = sequence.frame_names[self._start : self._start + count]
+        self.objects = {
+            object_id: first - self._start
+            for object_id, first in sequence.objects.items()
+            if first - self._start < len(self.frame_names)
+        }
+
+    def frame(self, index: int) -> np.ndarray:
+        return self._sequence.frame(self._start + index)
+
+    def ids(self, index: int) -> np.ndarray | None:
+        return self._sequence.ids(self._start + index)

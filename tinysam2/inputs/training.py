@@ -10,9 +10,9 @@ from tinysam2.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from tinysam2.data.sequence import Sequence
+    from tinysam2.data.sequence import AnnotatedSequence
+    from tinysam2.models.training.parallel import TrainedStep
     from tinysam2.models.training.settings import Stage
-    from tinysam2.models.training.trainer import TrainedStep
     from tinysam2.views.console import Steps
 
 DEVICES = ("cpu", "cuda")
@@ -20,7 +20,7 @@ DEVICES = ("cpu", "cuda")
 
 def read_videos(
     folders: tuple[Path, ...], split: str | None, hold_out: str | None
-) -> tuple[tuple["Sequence", ...], tuple["Sequence", ...]]:
+) -> tuple[tuple["AnnotatedSequence", ...], tuple["AnnotatedSequence", ...]]:
     """The sequences to train on and those held out, by their names with commas between.
 
     Raises InputError where a data set cannot be read or has no sequence of such a name.
@@ -63,7 +63,10 @@ def chosen_device(name: str | None) -> "torch.device":
 
 
 def described_data(
-    folders: tuple[Path, ...], split: str | None, training: Iterable["Sequence"], held_out: Iterable["Sequence"]
+    folders: tuple[Path, ...],
+    split: str | None,
+    training: Iterable["AnnotatedSequence"],
+    held_out: Iterable["AnnotatedSequence"],
 ) -> dict[str, object]:
     """What a run's description says of its data."""
     return {

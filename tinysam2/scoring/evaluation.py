@@ -11,10 +11,10 @@ from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path
 from tinysam2.data.masks import write_mask
 from tinysam2.data.prompts import Prompt
-from tinysam2.data.sequence import Sequence as Video
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.data.simulated_prompts import simulated_prompts
-from tinysam2.data.tracked import ObjectTracker
-from tinysam2.scoring.scores import SequenceScore, score_sequence
+from tinysam2.data.tracked import ObjectTracker, TrackedFrame
+from tinysam2.scoring.scores import ObjectScore, RunningScore, SequenceScore, mean_figures, score_sequence
 
 SCORE = "score.json"
 """Beside a sequence's masks, once it is finished."""
@@ -28,11 +28,11 @@ Watch = Callable[[Iterable[np.ndarray], str, int], Iterable[np.ndarray]]
 """Passes a sequence's masks on and shows how many there were; it is told the step and how many there will be."""
 
 
-def track_sequence(tracker: ObjectTracker, sequence: Video, prompt: str = "mask") -> Iterator[np.ndarray]:
-    """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none.
+def tracked_frames(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[TrackedFrame]:
+    """The objects on each frame in turn.
 
     Each object is prompted once, on the first frame with its mask, by what `simulated_prompts` makes of that; until
-    one has begun the masks are empty. Raises InputError at a frame or a mask that cannot be read or used.
+    one has begun there are none. Raises InputError at a frame or a mask that cannot be read or used.
     """
     begun = False
     for index in range(len(sequence)):
@@ -40,13 +40,48 @@ def track_sequence(tracker: ObjectTracker, sequence: Video, prompt: str = "mask"
         prompts = _prompts(tracker, sequence, index, frame, prompt)
         begun = begun or bool(prompts)
         if begun:
-            yield tracker.track(frame, prompts).ids
+            yield tracker.track(frame, prompts)
         else:
-            yield np.zeros(frame.shape[:2], np.uint8)
+            yield TrackedFrame({}, frame.shape[1], frame.shape[0])
+
+
+def track_sequence(tracker: ObjectTracker, sequence: AnnotatedSequence, prompt: str = "mask") -> Iterator[np.ndarray]:
+    """The object ids on each frame in turn: uint8 [H, W] of the frame's size, 0: none; see `tracked_frames`."""
+    return (tracked.ids for tracked in tracked_frames(tracker, sequence, prompt))
+
+
+def mean_j(new_tracker: NewTracker, sequences: Iterable[AnnotatedSequence]) -> float:
+    """Mean J over the objects of all sequences, tracked from their masks, 0 to 1; nothing is written.
+
+    Frames count as in `score_sequence`. Raises InputError as `track_sequence` does, or where no frame is scored.
+    """
+    scores: list[ObjectScore] = []
+    for sequence in sequences:
+        check_scored(sequence)
+        running = RunningScore(sequence.objects)
+        for index, ids in enumerate(track_sequence(new_tracker(), sequence)):
+            running.add(sequence.ids(index), ids)
+        scores += running.object_scores()
+    return mean_figures(scores)["J"]
+
+
+def check_scored(sequence: AnnotatedSequence) -> None:
+    """Raises InputError where no frame of a sequence is scored, as `score_sequence` has it."""
+    annotated = [index for index in range(len(sequence)) if sequence.ids(index) is not None]
+    begins = min(sequence.objects.values(), default=len(sequence))
+    if not any(index > begins for index in annotated[:-1]):
+        raise InputError(
+            f"sequence {sequence.name} has nothing to score in {len(sequence)} frames; "
+            "it must have a mask after that of an object's first frame and another one after it"
+        )
 
 
 def evaluate_sequence(
-    new_tracker: NewTracker, sequence: Video, folder: Path, prompt: str = "mask", watch: Watch = lambda masks, *_: masks
+    new_tracker: NewTracker,
+    sequence: AnnotatedSequence,
+    folder: Path,
+    prompt: str = "mask",
+    watch: Watch = lambda masks, *_: masks,
 ) -> SequenceScore:
     """Tracks a sequence into `folder/NAME` and scores what was written.
 
@@ -67,7 +102,7 @@ def evaluate_sequence(
 
 def evaluate_sequences(
     new_tracker: NewTracker,
-    sequences: Iterable[Video],
+    sequences: Iterable[AnnotatedSequence],
     folder: Path,
     prompt: str = "mask",
     watch: Watch = lambda masks, *_: masks,
@@ -84,7 +119,7 @@ def is_finished(home: Path) -> bool:
     return (home / SCORE).is_file()
 
 
-def share_of(sequences: Sequence[Video], rank: int, workers: int) -> list[Video]:
+def share_of(sequences: Sequence[AnnotatedSequence], rank: int, workers: int) -> list[AnnotatedSequence]:
     """One worker's sequences, rank 0 to workers - 1: shares of about as many frames each, the same on every machine.
 
     Each sequence goes, the longest first, to whoever has the fewest frames by then.
@@ -98,7 +133,7 @@ def share_of(sequences: Sequence[Video], rank: int, workers: int) -> list[Video]
     return [sequences[index] for index in sorted(mine)]
 
 
-def gathered(sequences: Iterable[Video], folder: Path) -> list[SequenceScore]:
+def gathered(sequences: Iterable[AnnotatedSequence], folder: Path) -> list[SequenceScore]:
     """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
 
     It waits without end for a worker that died: whatever started the workers has to end them all then, as torchrun
@@ -112,7 +147,9 @@ def gathered(sequences: Iterable[Video], folder: Path) -> list[SequenceScore]:
     return scores
 
 
-def _prompts(tracker: ObjectTracker, sequence: Video, index: int, frame: np.ndarray, kind: str) -> dict[int, Prompt]:
+def _prompts(
+    tracker: ObjectTracker, sequence: AnnotatedSequence, index: int, frame: np.ndarray, kind: str
+) -> dict[int, Prompt]:
     """Prompts for the objects that begin on a frame."""
     beginning = [object_id for object_id, first in sequence.objects.items() if first == index]
     if not beginning:

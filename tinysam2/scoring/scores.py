@@ -11,7 +11,7 @@ import numpy as np
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
 from tinysam2.data.masks import read_mask
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.scoring.jf import boundary_measure, region_similarity
 
 RECALL_THRESHOLD = 0.5
@@ -142,7 +142,7 @@ def mean_figures(objects: Iterable[ObjectScore]) -> dict[str, float | None]:
 
 
 def score_sequence(
-    sequence: Sequence, folder: Path, progress: Callable[[int], None] = lambda frames_done: None
+    sequence: AnnotatedSequence, folder: Path, progress: Callable[[int], None] = lambda frames_done: None
 ) -> SequenceScore:
     """Scores the masks `folder/<frame name>.png`, whose values are object ids, against a sequence's truth.
 
@@ -197,10 +197,13 @@ class RunningScore:
             self._last = self._frames, truth, prediction
         self._frames += 1
 
+    def object_scores(self) -> list[ObjectScore]:
+        """Each object's score so far, its scored frames alone."""
+        return [ObjectScore(*(Measure(tuple(by_frame)) for by_frame in pair)) for pair in self._values.values()]
+
     def figures(self) -> dict[str, float] | None:
         """J, F and their mean over the objects so far, 0 to 1; None where no frame is scored."""
-        scores = [ObjectScore(*(Measure(tuple(by_frame)) for by_frame in pair)) for pair in self._values.values()]
-        figures = mean_figures(scores)
+        figures = mean_figures(self.object_scores())
         return None if figures["JF"] is None else {name: figures[name] for name in ("J", "F", "JF")}
 
     def _score(self, index: int, truth: np.ndarray, prediction: np.ndarray) -> None:
@@ -211,7 +214,7 @@ class RunningScore:
 
 
 def score_dataset(
-    sequences: Iterable[Sequence], folder: Path, progress: Callable[[int], None] = lambda frames_done: None
+    sequences: Iterable[AnnotatedSequence], folder: Path, progress: Callable[[int], None] = lambda frames_done: None
 ) -> DatasetScore:
     """Scores the masks `folder/<sequence>/<frame name>.png`; raises InputError as `score_sequence` does, or where a
     sequence has no folder, or no object of any sequence has a frame that is scored."""
@@ -236,7 +239,9 @@ def score_dataset(
     return score
 
 
-def _annotated_but_last(sequence: Sequence, progress: Callable[[int], None]) -> Iterator[tuple[int, np.ndarray]]:
+def _annotated_but_last(
+    sequence: AnnotatedSequence, progress: Callable[[int], None]
+) -> Iterator[tuple[int, np.ndarray]]:
     """The annotated frames' indices and ids, all but the last one."""
     former = None
     for index in range(len(sequence)):
@@ -248,7 +253,7 @@ def _annotated_but_last(sequence: Sequence, progress: Callable[[int], None]) -> 
         progress(index + 1)
 
 
-def _read_prediction(path: Path, truth: np.ndarray, sequence: Sequence) -> np.ndarray:
+def _read_prediction(path: Path, truth: np.ndarray, sequence: AnnotatedSequence) -> np.ndarray:
     ids = read_mask(path, size=truth.shape[::-1], allow_empty=True)
     [present] = np.nonzero(np.bincount(ids.ravel(), minlength=256)[1:])
     unknown = [int(i) for i in present + 1 if i not in sequence.objects]

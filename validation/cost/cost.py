@@ -16,11 +16,11 @@ from torch.utils.flop_counter import flop_registry
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import bank_spec, program_contract
+from tinysam2.core.targets import INT8
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.network.tinysam2 import TinySAM2
 
 BYTES = {"fp32": 4, "fp16": 2}
-INT8 = "int8"
 PRECISIONS = (*BYTES, INT8)
 
 SHAPES_ONLY = torch.device("meta")

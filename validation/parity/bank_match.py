@@ -76,8 +76,7 @@ def _match_tokens(
 
     slots: which hold the same frame in both [M]; written: which of them the update wrote [M].
     """
-    pooled, kept = config.pooled_tokens, config.tokens_per_frame
-    slot_of_row = np.repeat(np.arange(config.bank.slots), [pooled] + [kept] * (config.bank.slots - 1))
+    slot_of_row = np.repeat(np.arange(config.bank.slots), config.tokens_by_slot)
     [others] = np.nonzero(slots[slot_of_row] & ~(written[slot_of_row] & (slot_of_row > 0)))
     [chosen] = np.nonzero(written[slot_of_row] & (slot_of_row > 0))
     if not chosen.size:

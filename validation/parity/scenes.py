@@ -10,7 +10,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.clips import Clip
 from tinysam2.data.prompts import Prompt, prompts_of_mask
 from tinysam2.data.sample_clip import render_sample_clip
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 
 SAMPLE_FRAMES, SAMPLE_OBJECTS = 40, 2
 
@@ -65,7 +65,7 @@ def sample_scene(max_frames: int | None = None) -> Scene:
     )
 
 
-def scene_of_sequence(sequence: Sequence, max_frames: int | None = None) -> Scene:
+def scene_of_sequence(sequence: AnnotatedSequence, max_frames: int | None = None) -> Scene:
     """A data set's sequence, from the first frame with an object on; each is prompted by its first mask.
 
     Raises InputError where an object's first mask holds nothing of it, or a file cannot be read; frames raise it too.

@@ -13,7 +13,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.models.weights.checkpoint import seeded_model
 from tinysam2.models.weights.importing.reading import read_state
 from tinysam2.models.weights.importing.report import COUNTER, ImportReport, left_over_reports, module_reports
-from tinysam2.models.weights.importing.rules import Rule
+from tinysam2.models.weights.importing.rules import RenamingRule
 from tinysam2.models.weights.importing.sources import KINDS, SourceKind, detect
 
 TRUNK = "image_encoder.trunk."
@@ -90,7 +90,7 @@ class _Import:
         self._check_trunk(loaded)
         return loaded, reasons
 
-    def _fitted(self, key: str, tensor: Tensor, rule: Rule, name: str, row: int | None) -> Tensor:
+    def _fitted(self, key: str, tensor: Tensor, rule: RenamingRule, name: str, row: int | None) -> Tensor:
         """The tensor in our layout and dtype; a row has its own leading dimension of 1."""
         wanted = self.wanted[name]
         shape = wanted.shape if row is None else (1, *wanted.shape[1:])
@@ -125,7 +125,7 @@ class _Import:
             raise InputError(f"weights {self.path} lack {missing[0]}, which preset {self.config.name}'s RepViT has")
 
 
-def _find(rules: tuple[Rule, ...], key: str) -> tuple[Rule | None, str | None]:
+def _find(rules: tuple[RenamingRule, ...], key: str) -> tuple[RenamingRule | None, str | None]:
     """The first rule for a key and the target that it names."""
     for rule in rules:
         if found := rule.match(key):

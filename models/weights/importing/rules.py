@@ -16,7 +16,7 @@ _PLACEHOLDERS = {"n": r"\d+", "m": r"\d+", "p": "weight|bias", "qk": "q|k", "res
 
 
 @dataclass(frozen=True)
-class Rule:
+class RenamingRule:
     """Source tensors whose whole key is like `source`, and what becomes of them.
 
     Placeholders stand for a number ({n}, {m}), weight or bias ({p}), q or k ({qk}) or anything ({rest}), and

@@ -4,7 +4,7 @@ Source: facebookresearch/sam2 and facebookresearch/EdgeTAM. Rules are tried in o
 """
 
 from tinysam2.models.weights.importing.rules import (
-    Rule,
+    RenamingRule,
     linear_to_conv,
     pairs_to_halves,
     pixel_shuffle_bias,
@@ -21,132 +21,135 @@ MORE_LAYERS = "a memory-attention layer beyond those of the preset"
 UNUSED_POSITION = "not used by SAM 2.1 itself, which adds the no-memory embedding directly"
 
 _HEADS = (
-    Rule("sam_mask_decoder.conv_s0.{p}", "image_encoder.project_s4.{p}"),
-    Rule("sam_mask_decoder.conv_s1.{p}", "image_encoder.project_s8.{p}"),
+    RenamingRule("sam_mask_decoder.conv_s0.{p}", "image_encoder.project_s4.{p}"),
+    RenamingRule("sam_mask_decoder.conv_s1.{p}", "image_encoder.project_s8.{p}"),
     # Prompt encoder
-    Rule(
+    RenamingRule(
         "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
         "mask_decoder.prompt_encoder.position.gaussian",
     ),
-    Rule("sam_prompt_encoder.point_embeddings.{n}.weight", "mask_decoder.prompt_encoder.point.weight[{n}]"),
-    Rule("sam_prompt_encoder.not_a_point_embed.weight", "mask_decoder.prompt_encoder.not_a_point.weight"),
-    Rule("sam_prompt_encoder.no_mask_embed.weight", "mask_decoder.prompt_encoder.no_mask.weight"),
-    Rule("sam_prompt_encoder.mask_downscaling.0.{p}", "mask_decoder.prompt_encoder.mask.conv1.{p}"),
-    Rule("sam_prompt_encoder.mask_downscaling.1.{p}", "mask_decoder.prompt_encoder.mask.norm1.{p}"),
-    Rule("sam_prompt_encoder.mask_downscaling.3.{p}", "mask_decoder.prompt_encoder.mask.conv2.{p}"),
-    Rule("sam_prompt_encoder.mask_downscaling.4.{p}", "mask_decoder.prompt_encoder.mask.norm2.{p}"),
-    Rule("sam_prompt_encoder.mask_downscaling.6.{p}", "mask_decoder.prompt_encoder.mask.conv3.{p}"),
-    Rule("mask_downsample.weight", "mask_decoder.prompt_encoder.mask_scale", to_scale),
-    Rule("mask_downsample.bias", "mask_decoder.prompt_encoder.mask_bias", to_scalar),
+    RenamingRule("sam_prompt_encoder.point_embeddings.{n}.weight", "mask_decoder.prompt_encoder.point.weight[{n}]"),
+    RenamingRule("sam_prompt_encoder.not_a_point_embed.weight", "mask_decoder.prompt_encoder.not_a_point.weight"),
+    RenamingRule("sam_prompt_encoder.no_mask_embed.weight", "mask_decoder.prompt_encoder.no_mask.weight"),
+    RenamingRule("sam_prompt_encoder.mask_downscaling.0.{p}", "mask_decoder.prompt_encoder.mask.conv1.{p}"),
+    RenamingRule("sam_prompt_encoder.mask_downscaling.1.{p}", "mask_decoder.prompt_encoder.mask.norm1.{p}"),
+    RenamingRule("sam_prompt_encoder.mask_downscaling.3.{p}", "mask_decoder.prompt_encoder.mask.conv2.{p}"),
+    RenamingRule("sam_prompt_encoder.mask_downscaling.4.{p}", "mask_decoder.prompt_encoder.mask.norm2.{p}"),
+    RenamingRule("sam_prompt_encoder.mask_downscaling.6.{p}", "mask_decoder.prompt_encoder.mask.conv3.{p}"),
+    RenamingRule("mask_downsample.weight", "mask_decoder.prompt_encoder.mask_scale", to_scale),
+    RenamingRule("mask_downsample.bias", "mask_decoder.prompt_encoder.mask_bias", to_scalar),
     # Mask decoder
-    Rule("sam_mask_decoder.obj_score_token.weight", "mask_decoder.object_token.weight"),
-    Rule("sam_mask_decoder.iou_token.weight", "mask_decoder.iou_token.weight"),
-    Rule("sam_mask_decoder.mask_tokens.weight", "mask_decoder.mask_tokens.weight"),
-    Rule(
+    RenamingRule("sam_mask_decoder.obj_score_token.weight", "mask_decoder.object_token.weight"),
+    RenamingRule("sam_mask_decoder.iou_token.weight", "mask_decoder.iou_token.weight"),
+    RenamingRule("sam_mask_decoder.mask_tokens.weight", "mask_decoder.mask_tokens.weight"),
+    RenamingRule(
         "sam_mask_decoder.transformer.layers.{n}.cross_attn_token_to_image.{rest}",
         "mask_decoder.transformer.layers.{n}.token_to_image.{rest}",
     ),
-    Rule(
+    RenamingRule(
         "sam_mask_decoder.transformer.layers.{n}.cross_attn_image_to_token.{rest}",
         "mask_decoder.transformer.layers.{n}.image_to_token.{rest}",
     ),
-    Rule("sam_mask_decoder.transformer.layers.{n}.{rest}", "mask_decoder.transformer.layers.{n}.{rest}"),
-    Rule(
+    RenamingRule("sam_mask_decoder.transformer.layers.{n}.{rest}", "mask_decoder.transformer.layers.{n}.{rest}"),
+    RenamingRule(
         "sam_mask_decoder.transformer.final_attn_token_to_image.{rest}",
         "mask_decoder.transformer.final_attn.{rest}",
     ),
-    Rule("sam_mask_decoder.transformer.norm_final_attn.{p}", "mask_decoder.transformer.norm_final.{p}"),
-    Rule(
+    RenamingRule("sam_mask_decoder.transformer.norm_final_attn.{p}", "mask_decoder.transformer.norm_final.{p}"),
+    RenamingRule(
         "sam_mask_decoder.output_upscaling.0.weight",
         "mask_decoder.upscale1.conv.weight",
         pixel_shuffle_weight,
     ),
-    Rule("sam_mask_decoder.output_upscaling.0.bias", "mask_decoder.upscale1.conv.bias", pixel_shuffle_bias),
-    Rule("sam_mask_decoder.output_upscaling.1.{p}", "mask_decoder.upscale_norm.{p}"),
-    Rule(
+    RenamingRule("sam_mask_decoder.output_upscaling.0.bias", "mask_decoder.upscale1.conv.bias", pixel_shuffle_bias),
+    RenamingRule("sam_mask_decoder.output_upscaling.1.{p}", "mask_decoder.upscale_norm.{p}"),
+    RenamingRule(
         "sam_mask_decoder.output_upscaling.3.weight",
         "mask_decoder.upscale2.conv.weight",
         pixel_shuffle_weight,
     ),
-    Rule("sam_mask_decoder.output_upscaling.3.bias", "mask_decoder.upscale2.conv.bias", pixel_shuffle_bias),
-    Rule("sam_mask_decoder.output_hypernetworks_mlps.{rest}", "mask_decoder.hypernetworks.{rest}"),
-    Rule("sam_mask_decoder.iou_prediction_head.{rest}", "mask_decoder.iou_head.{rest}"),
-    Rule("sam_mask_decoder.pred_obj_score_head.{rest}", "mask_decoder.object_score_head.{rest}"),
-    Rule("obj_ptr_proj.{rest}", "mask_decoder.pointer.{rest}"),
-    Rule("no_obj_ptr", "mask_decoder.no_object_pointer"),
+    RenamingRule("sam_mask_decoder.output_upscaling.3.bias", "mask_decoder.upscale2.conv.bias", pixel_shuffle_bias),
+    RenamingRule("sam_mask_decoder.output_hypernetworks_mlps.{rest}", "mask_decoder.hypernetworks.{rest}"),
+    RenamingRule("sam_mask_decoder.iou_prediction_head.{rest}", "mask_decoder.iou_head.{rest}"),
+    RenamingRule("sam_mask_decoder.pred_obj_score_head.{rest}", "mask_decoder.object_score_head.{rest}"),
+    RenamingRule("obj_ptr_proj.{rest}", "mask_decoder.pointer.{rest}"),
+    RenamingRule("no_obj_ptr", "mask_decoder.no_object_pointer"),
     # Memory attention
-    Rule(
+    RenamingRule(
         "memory_attention.layers.{n}.self_attn.{qk}_proj.{p}",
         "memory_attention.layers.{n}.self_attn.{qk}_proj.{p}",
         pairs_to_halves,
         why=MORE_LAYERS,
     ),
-    Rule(
+    RenamingRule(
         "memory_attention.layers.{n}.cross_attn_image.{qk}_proj.{p}",
         "memory_attention.layers.{n}.cross_attn.{qk}_proj.{p}",
         pairs_to_halves,
         why=MORE_LAYERS,
     ),
-    Rule(
+    RenamingRule(
         "memory_attention.layers.{n}.cross_attn_image.{rest}",
         "memory_attention.layers.{n}.cross_attn.{rest}",
         why=MORE_LAYERS,
     ),
-    Rule("memory_attention.layers.{n}.{rest}", "memory_attention.layers.{n}.{rest}", why=MORE_LAYERS),
-    Rule("memory_attention.norm.{p}", "memory_attention.norm.{p}"),
-    Rule("no_mem_embed", "memory_attention.no_memory", to_rows),
-    Rule("no_mem_pos_enc", None, why=UNUSED_POSITION),
+    RenamingRule("memory_attention.layers.{n}.{rest}", "memory_attention.layers.{n}.{rest}", why=MORE_LAYERS),
+    RenamingRule("memory_attention.norm.{p}", "memory_attention.norm.{p}"),
+    RenamingRule("no_mem_embed", "memory_attention.no_memory", to_rows),
+    RenamingRule("no_mem_pos_enc", None, why=UNUSED_POSITION),
     # Row r is the frame r + 1 steps back, the last row the conditioning frame: ours are numbered alike.
-    Rule("maskmem_tpos_enc", "memory_attention.temporal_position", to_rows),
-    Rule("obj_ptr_tpos_proj.{p}", "memory_attention.pointer_position.{p}"),
+    RenamingRule("maskmem_tpos_enc", "memory_attention.temporal_position", to_rows),
+    RenamingRule("obj_ptr_tpos_proj.{p}", "memory_attention.pointer_position.{p}"),
     # Memory encoder
     *(
         rule
         for i in range(4)
         for rule in (
-            Rule(
+            RenamingRule(
                 f"memory_encoder.mask_downsampler.encoder.{3 * i}.{{p}}",
                 f"memory_encoder.mask_downsampler.convs.{i}.{{p}}",
             ),
-            Rule(
+            RenamingRule(
                 f"memory_encoder.mask_downsampler.encoder.{3 * i + 1}.{{p}}",
                 f"memory_encoder.mask_downsampler.norms.{i}.{{p}}",
             ),
         )
     ),
-    Rule("memory_encoder.mask_downsampler.encoder.12.{p}", "memory_encoder.mask_downsampler.projection.{p}"),
-    Rule("memory_encoder.pix_feat_proj.{p}", "memory_encoder.feature_projection.{p}"),
-    Rule("memory_encoder.fuser.layers.{n}.dwconv.{p}", "memory_encoder.fuser.{n}.depthwise.{p}"),
-    Rule("memory_encoder.fuser.layers.{n}.norm.{p}", "memory_encoder.fuser.{n}.norm.{p}"),
-    Rule(
+    RenamingRule("memory_encoder.mask_downsampler.encoder.12.{p}", "memory_encoder.mask_downsampler.projection.{p}"),
+    RenamingRule("memory_encoder.pix_feat_proj.{p}", "memory_encoder.feature_projection.{p}"),
+    RenamingRule("memory_encoder.fuser.layers.{n}.dwconv.{p}", "memory_encoder.fuser.{n}.depthwise.{p}"),
+    RenamingRule("memory_encoder.fuser.layers.{n}.norm.{p}", "memory_encoder.fuser.{n}.norm.{p}"),
+    RenamingRule(
         "memory_encoder.fuser.layers.{n}.pwconv1.weight",
         "memory_encoder.fuser.{n}.expand.weight",
         linear_to_conv,
     ),
-    Rule("memory_encoder.fuser.layers.{n}.pwconv1.bias", "memory_encoder.fuser.{n}.expand.bias"),
-    Rule(
+    RenamingRule("memory_encoder.fuser.layers.{n}.pwconv1.bias", "memory_encoder.fuser.{n}.expand.bias"),
+    RenamingRule(
         "memory_encoder.fuser.layers.{n}.pwconv2.weight",
         "memory_encoder.fuser.{n}.reduce.weight",
         linear_to_conv,
     ),
-    Rule("memory_encoder.fuser.layers.{n}.pwconv2.bias", "memory_encoder.fuser.{n}.reduce.bias"),
-    Rule("memory_encoder.fuser.layers.{n}.gamma", "memory_encoder.fuser.{n}.scale"),
-    Rule("memory_encoder.out_proj.{p}", "memory_encoder.projection.{p}"),
-    Rule("no_obj_embed_spatial", "memory_encoder.no_object"),
+    RenamingRule("memory_encoder.fuser.layers.{n}.pwconv2.bias", "memory_encoder.fuser.{n}.reduce.bias"),
+    RenamingRule("memory_encoder.fuser.layers.{n}.gamma", "memory_encoder.fuser.{n}.scale"),
+    RenamingRule("memory_encoder.out_proj.{p}", "memory_encoder.projection.{p}"),
+    RenamingRule("no_obj_embed_spatial", "memory_encoder.no_object"),
 )
 
 SAM2 = (
-    Rule("image_encoder.trunk.{rest}", None, why=HIERA),
-    Rule("image_encoder.neck.convs.{n}.conv.{p}", None, why=HIERA_LATERALS),
+    RenamingRule("image_encoder.trunk.{rest}", None, why=HIERA),
+    RenamingRule("image_encoder.neck.convs.{n}.conv.{p}", None, why=HIERA_LATERALS),
     *_HEADS,
 )
 
 EDGETAM = (
-    Rule("image_encoder.trunk.body.stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
-    Rule("image_encoder.trunk.body.stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
+    RenamingRule("image_encoder.trunk.body.stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
+    RenamingRule("image_encoder.trunk.body.stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
     # The neck counts from the coarsest level, our laterals from the finest.
-    *(Rule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}") for i in range(4)),
-    Rule("spatial_perceiver.{rest}", None, why=_PERCEIVER),
+    *(
+        RenamingRule(f"image_encoder.neck.convs.{i}.conv.{{p}}", f"image_encoder.laterals.{3 - i}.{{p}}")
+        for i in range(4)
+    ),
+    RenamingRule("spatial_perceiver.{rest}", None, why=_PERCEIVER),
     *_HEADS,
 )
 

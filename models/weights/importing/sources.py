@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from tinysam2.models.weights.importing.huggingface import HUGGING_FACE
-from tinysam2.models.weights.importing.rules import Rule, matches
+from tinysam2.models.weights.importing.rules import RenamingRule, matches
 from tinysam2.models.weights.importing.sam2 import EDGETAM, EDGETAM_ADDS_NONE, SAM2
 
 REPVIT = (
-    Rule("stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
-    Rule("stages.{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
-    Rule("stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
-    Rule("head.{rest}", None, why="RepViT's classifier; TinySAM 2 takes its features"),
+    RenamingRule("stem.{rest}", "image_encoder.trunk.stem.{rest}", exact=True),
+    RenamingRule("stages.{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
+    RenamingRule("stages_{n}.{rest}", "image_encoder.trunk.stages.{n}.{rest}", exact=True),
+    RenamingRule("head.{rest}", None, why="RepViT's classifier; TinySAM 2 takes its features"),
 )
 """Names of timm's RepViT, whole or as `features_only` writes them. Source: timm `repvit`."""
 
@@ -25,7 +25,7 @@ class SourceKind:
 
     name: str
     marks: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[RenamingRule, ...]
     zeroed: tuple[str, ...] = ()
 
 

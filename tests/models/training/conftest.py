@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tinysam2.data.sequence import AnnotatedSequence
+from tinysam2.mobile_runtime.torch_backend import TorchBackend
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.training.held_out import HeldOut
 from tinysam2.models.training.settings import UNALTERED, PromptMix, Stage, TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayVideo:
+class ArrayVideo(AnnotatedSequence):
     """A video in memory: frames uint8 [T, H, W, 3], masks uint8 [T, H, W], of which those at `unannotated` are not
     told."""
 
@@ -21,8 +25,9 @@ class ArrayVideo:
     objects: Mapping[int, int] = field(default_factory=lambda: {1: 0})
     unannotated: frozenset[int] = frozenset()
 
-    def __len__(self) -> int:
-        return len(self.frames)
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        return tuple(f"{index:05}" for index in range(len(self.frames)))
 
     def frame(self, index: int) -> np.ndarray:
         return self.frames[index]
@@ -80,3 +85,9 @@ def moving_video():
 def short_run():
     """Makes `TrainingSettings`; see `a_short_run`."""
     return a_short_run
+
+
+@pytest.fixture(scope="session")
+def judge():
+    """Makes a `HeldOut` of videos, tracked in PyTorch."""
+    return lambda *videos: HeldOut(videos, lambda model: Tracker(TorchBackend(model)))

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from tinysam2.core.errors import InputError
-from tinysam2.models.training.clips import LEAST_AREA, TARGET_SCALE, Clip, ClipSampler
+from tinysam2.models.training.clips import LEAST_AREA, TARGET_SCALE, ClipSampler, TrainingClip
 from tinysam2.models.training.footage import Footage
 from tinysam2.models.training.settings import Augmentation, PromptMix, Stage
 
@@ -39,16 +39,16 @@ def numbered(video):
     return replace(video, frames=np.broadcast_to(shades, video.frames.shape))
 
 
-def shown_frames(clips: Clip) -> list[list[int]]:
+def shown_frames(clips: TrainingClip) -> list[list[int]]:
     """Of a batch of clips of a numbered video, which frames each shows."""
     return (clips.images.float().mean((2, 3, 4)) / 10).round().int().tolist()
 
 
-def tensors(part: Clip) -> list[torch.Tensor]:
+def tensors(part: TrainingClip) -> list[torch.Tensor]:
     return [part.images, part.targets, *part.prompt]
 
 
-def same(one: Clip, other: Clip) -> bool:
+def same(one: TrainingClip, other: TrainingClip) -> bool:
     return all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
 
 
@@ -205,7 +205,7 @@ def test_an_image_is_set_in_motion_where_video_is_not_wanted(sampler, moving_vid
 def plain_and_altered(small_config, short_run, moving_video):
     """Makes the same clip without and with one alteration."""
 
-    def make(seed: int, **altered) -> tuple[Clip, Clip]:
+    def make(seed: int, **altered) -> tuple[TrainingClip, TrainingClip]:
         footage = Footage((moving_video(radius=0.35),), round(1.25 * small_config.image_size))
         plain = short_run(prompts=MASKS)
         settings = (plain, replace(plain, augmentation=replace(plain.augmentation, **altered)))

@@ -9,6 +9,7 @@ import torch
 from tinysam2.models.training.clips import ClipSampler
 from tinysam2.models.training.distillation import Teacher
 from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.parallel import Execution
 from tinysam2.models.training.run_folder import RunFolder
 from tinysam2.models.training.settings import PromptMix
 from tinysam2.models.training.trainer import train
@@ -124,7 +125,14 @@ def test_a_run_with_a_teacher_goes_on_where_it_stopped(small_config, teachers, s
         for _ in range(1 if stop is None else 2):
             student, teacher = seeded_model(small_config), Teacher(teachers["wider"], small_config.hidden_dim)
             try:
-                train(student, (moving_video(),), settings, folder, teacher=teacher, progress=_stopping_at(stop))
+                train(
+                    student,
+                    (moving_video(),),
+                    settings,
+                    folder,
+                    teacher=teacher,
+                    execution=Execution(progress=_stopping_at(stop)),
+                )
             except KeyboardInterrupt:
                 stop = None
         ends.append((weights(student), copy.deepcopy(teacher.trained_state())))

@@ -21,13 +21,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.training import trainer
 from tinysam2.models.training.clips import ClipSampler
 from tinysam2.models.training.footage import Footage
-from tinysam2.models.training.holdout import mean_j
+from tinysam2.models.training.parallel import Execution, TrainedStep
 from tinysam2.models.training.run_folder import CURVES, LOG, STATE, WEIGHTS, RunFolder
 from tinysam2.models.training.settings import Augmentation, PromptMix, Stage
-from tinysam2.models.training.trainer import LOG_EVERY, TrainedStep, train
+from tinysam2.models.training.trainer import LOG_EVERY, train
 from tinysam2.models.weights.checkpoint import load_model, seeded_model
 
 EVERYTHING = Augmentation(warp=1.0, colour=1.0, paste=0.5, occluder=0.5, distractor=0.5, grey=0.5)
@@ -80,7 +81,7 @@ def same(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_one_clip_is_learned_by_heart(small_config, short_run, moving_video, tmp_path):
+def test_one_clip_is_learned_by_heart(small_config, short_run, moving_video, judge, tmp_path):
     video = moving_video(frames=6, radius=0.3)
     copied = replace(video, masks=np.broadcast_to(video.masks[:1], video.masks.shape))
     overlap = (copied.masks & video.masks).sum((1, 2)) / (copied.masks | video.masks).sum((1, 2))
@@ -90,8 +91,9 @@ def test_one_clip_is_learned_by_heart(small_config, short_run, moving_video, tmp
         100, frames=4, clips=1, parts=1, learning_rate=3e-3, warmup=10, ema=0.9, prompts=PromptMix(mask=1.0, box=0.0)
     )
     trained = train(seeded_model(small_config), (video,), settings, RunFolder(tmp_path / "run"))
-    assert mean_j(seeded_model(small_config), [video]) < 0.75
-    assert mean_j(load_model(small_config, trained).model, [video]) > 0.95
+    held_out = judge(video)
+    assert held_out.mean_j(seeded_model(small_config)) < 0.75
+    assert held_out.mean_j(load_model(small_config, trained).model) > 0.95
 
 
 @pytest.mark.parametrize("killed_after", [3, 4])
@@ -114,8 +116,8 @@ def test_a_run_goes_on_from_its_state_and_not_from_the_beginning(run, short_run)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run("run", settings, progress=interrupted)
-    run("run", settings, progress=interrupted)
+        run("run", settings, execution=Execution(progress=interrupted))
+    run("run", settings, execution=Execution(progress=interrupted))
     assert steps == [1, 2, 3, 3, 4]
 
 
@@ -123,7 +125,7 @@ def test_a_run_that_has_ended_is_left_as_it_is(run, short_run):
     settings = short_run(2, clips=2)
     folder = run("run", settings)
     before = {file.name: file.read_bytes() for file in folder.path.iterdir()}
-    run("run", settings, progress=lambda done: pytest.fail("there was nothing left to do"))
+    run("run", settings, execution=Execution(progress=lambda done: pytest.fail("there was nothing left")))
     assert {file.name: file.read_bytes() for file in folder.path.iterdir()} == before
 
 
@@ -160,23 +162,23 @@ def test_two_processes_train_as_one(run, process, short_run, monkeypatch):
 
 def test_workers_that_prepare_clips_change_nothing(run, short_run):
     settings = short_run(3, clips=2, real=0.5, augmentation=EVERYTHING)
-    alone, helped = run("alone", settings), run("helped", settings, workers=1)
+    alone, helped = run("alone", settings), run("helped", settings, execution=Execution(workers=1))
     assert same(weights(alone), weights(helped))
 
 
-class DamagedVideo:
+class DamagedVideo(AnnotatedSequence):
     """A video of which only the first frame can be read."""
 
     def __init__(self, whole) -> None:
-        self.whole, self.name, self.objects, self.ids = whole, whole.name, whole.objects, whole.ids
-
-    def __len__(self) -> int:
-        return len(self.whole)
+        self.whole, self.name, self.objects, self.frame_names = whole, whole.name, whole.objects, whole.frame_names
 
     def frame(self, index: int) -> np.ndarray:
         if index:
             raise InputError(f"{self.name}/{index:05}.jpg is damaged; replace it by a whole picture")
         return self.whole.frame(index)
+
+    def ids(self, index: int) -> np.ndarray | None:
+        return self.whole.ids(index)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -185,13 +187,13 @@ def test_a_picture_that_cannot_be_read_is_named_in_one_sentence(
 ):
     model, damaged, folder = seeded_model(small_config), DamagedVideo(moving_video(0)), RunFolder(tmp_path / "run")
     with pytest.raises(InputError) as refusal:
-        train(model, (damaged,), short_run(1), folder, workers=workers)
+        train(model, (damaged,), short_run(1), folder, execution=Execution(workers=workers))
     assert re.fullmatch(r"disc0/0000\d\.jpg is damaged; replace it by a whole picture", str(refusal.value))
 
 
-def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, small_config):
+def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, judge, small_config):
     settings = short_run(LOG_EVERY + 2, frames=2, clips=2, validate_every=LOG_EVERY, seed=3)
-    folder = run("run", settings, held_out=videos[:1])
+    folder = run("run", settings, held_out=judge(videos[0]))
     assert {file.name for file in folder.path.iterdir()} == {LOG, CURVES, STATE, WEIGHTS}
 
     first, last = rows(folder)
@@ -201,7 +203,7 @@ def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, small_c
     assert all(math.isfinite(float(value)) for row in (first, last) for value in row.values())
     assert float(last["learning_rate"]) == pytest.approx(settings.rate(settings.steps - 1))
     trained = load_model(small_config, folder.file(WEIGHTS)).model
-    assert float(last["held_out_j"]) == pytest.approx(mean_j(trained, videos[:1]), abs=1e-6)
+    assert float(last["held_out_j"]) == pytest.approx(judge(videos[0]).mean_j(trained), abs=1e-6)
     with Image.open(folder.file(CURVES)) as image:
         assert image.format == "PNG"
 
@@ -214,7 +216,7 @@ def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, small_c
 
 def test_progress_tells_every_step_and_the_last_row(run, short_run):
     told: list[TrainedStep] = []
-    run("run", short_run(3, clips=2), progress=told.append)
+    run("run", short_run(3, clips=2), execution=Execution(progress=told.append))
     assert [done.step for done in told] == [1, 2, 3]
     assert [bool(done.figures) for done in told] == [False, False, True]
 
@@ -250,7 +252,8 @@ def test_the_result_is_the_average_of_the_weights_along_the_way(small_config, vi
     name = "memory_encoder.projection.weight"
     seen = [model.state_dict()[name].clone()]
     settings = short_run(3, clips=2, ema=0.999)
-    train(model, videos, settings, folder, progress=lambda done: seen.append(model.state_dict()[name].clone()))
+    watching = Execution(progress=lambda done: seen.append(model.state_dict()[name].clone()))
+    train(model, videos, settings, folder, execution=watching)
     averaged = seen[0]
     for step, now in enumerate(seen[1:], 1):
         # Early on, the average forgets where the run began.

@@ -12,7 +12,7 @@ from tinysam2.data.prompts import Box, Point, Prompt
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.network.prompt_encoder import FramePrompt
-from tinysam2.models.training.clips import Clip
+from tinysam2.models.training.clips import TrainingClip
 from tinysam2.models.training.prompts import no_prompt
 from tinysam2.models.training.unroll import unroll, with_bank
 from tinysam2.models.weights.checkpoint import seeded_model
@@ -36,7 +36,7 @@ def prompts(videos):
 
 
 @pytest.fixture(scope="module")
-def clips(videos, prompts, small_config) -> Clip:
+def clips(videos, prompts, small_config) -> TrainingClip:
     """The videos and what is said of them, as a batch."""
     said = no_prompt(small_config, 3)
     said = FramePrompt(*(tensor.clone() for tensor in said))
@@ -48,7 +48,7 @@ def clips(videos, prompts, small_config) -> Clip:
             said.point_labels[number, place] = label
     images = torch.from_numpy(np.stack([video.frames for video in videos])).permute(0, 1, 4, 2, 3)
     side = small_config.mask_size
-    return Clip(images, torch.zeros(3, FRAMES, 1, 32, 32), said, torch.zeros(3, FRAMES, 1, side, side))
+    return TrainingClip(images, torch.zeros(3, FRAMES, 1, 32, 32), said, torch.zeros(3, FRAMES, 1, side, side))
 
 
 class RecordingBackend(TorchBackend):
@@ -83,7 +83,7 @@ def tracked(videos, prompts):
 
 
 @torch.no_grad()
-def unrolled(model, clips: Clip) -> torch.Tensor:
+def unrolled(model, clips: TrainingClip) -> torch.Tensor:
     return torch.stack([frame.mask_logits for frame in unroll(model, clips)], dim=1)
 
 

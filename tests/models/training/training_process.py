@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from tinysam2.models.training import trainer
-from tinysam2.models.training.parallel import joined_processes
+from tinysam2.models.training.parallel import Execution, joined_processes
 from tinysam2.models.training.run_folder import RunFolder
 from tinysam2.models.weights.checkpoint import seeded_model
 
@@ -30,7 +30,7 @@ def run(config, settings, folder: Path, log_every: int, kill_after: int | None) 
     videos = tuple(a_moving_video(seed) for seed in (0, 1))
     with joined_processes() as processes:
         model, to = seeded_model(config), RunFolder(folder)
-        trainer.train(model, videos, settings, to, processes=processes, progress=progress)
+        trainer.train(model, videos, settings, to, execution=Execution(processes, progress=progress))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,8 @@ def test_sensitivity_ranks_layers_and_writes_a_recipe_that_quantize_takes(run, d
     recipe, plot = tmp_path / "recipe.json", tmp_path / "layers.png"
     rules = [{"program": "mask_decoder", "layers": "hypernetworks.*", "precision": "w8a8"}]
     (tmp_path / "base.json").write_text(json.dumps(rules))
-    result = run("sensitivity", "--data", data, "--recipe", tmp_path / "base.json", "--clips", 1, "--least-iou", 1,
+    result = run("sensitivity", "--data", data, "--recipe", tmp_path / "base.json", "--sequences", 1, "--frames", 3,
+                 "--least-iou", 1,
                  "--output", recipe, "--plot", plot, "--json")  # fmt: skip
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)

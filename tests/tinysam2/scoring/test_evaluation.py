@@ -15,11 +15,19 @@ from tinysam2.core.config import preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER
 from tinysam2.core.errors import InputError
 from tinysam2.data.prompt_kinds import PROMPTS
-from tinysam2.data.sequence import Sequence
+from tinysam2.data.sequence import AnnotatedSequence, FirstFrames
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.tracker import Tracker
-from tinysam2.scoring.evaluation import evaluate_sequence, evaluate_sequences, gathered, share_of, track_sequence
+from tinysam2.scoring.evaluation import (
+    evaluate_sequence,
+    evaluate_sequences,
+    gathered,
+    mean_j,
+    share_of,
+    track_sequence,
+)
 from tinysam2.scoring.evaluation_settings import EvaluationSettings
+from tinysam2.scoring.scores import DatasetScore
 
 NANO = preset("nano")
 SIDE = NANO.mask_size
@@ -27,7 +35,7 @@ SIDE = NANO.mask_size
 
 
 @dataclass(eq=False)
-class Squares(Sequence):
+class Squares(AnnotatedSequence):
     """Squares that drift to the right, object id -> first frame, on frames whose grey value is their index."""
 
     name: str = "squares"
@@ -273,3 +281,17 @@ def test_settings_that_are_none_are_refused(tmp_path, text):
 def test_what_another_worker_has_not_finished_is_no_obstacle(tmp_path):
     (tmp_path / ".0a1b.partial.json").write_text("")
     SETTINGS.claim(tmp_path)
+
+
+def test_the_mean_j_in_memory_is_that_of_the_masks_on_disk(nano_backend, tmp_path):
+    sequences = [Squares("one", 4), Squares("two", 4, {3: 1})]
+    tracker = partial(Tracker, nano_backend)
+    written = DatasetScore(tuple(evaluate_sequences(tracker, sequences, tmp_path)))
+    assert mean_j(tracker, sequences) == pytest.approx(written.figures["J"])
+
+
+def test_the_first_frames_of_a_sequence_begin_with_its_first_object():
+    start = FirstFrames(Squares(frames=9, objects={1: 3, 2: 4, 5: 7}), 3)
+    assert (start.frame_names, start.objects) == (("00015", "00020", "00025"), {1: 0, 2: 1})
+    assert (start.frame(1) == 4).all()
+    assert set(np.unique(start.ids(1))) == {0, 1, 2}

@@ -11,7 +11,7 @@ from PIL import Image
 from tinysam2.core.errors import InputError
 from tinysam2.data.datasets import open_dataset
 from tinysam2.data.masks import write_mask
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.scoring.scores import (
     FIGURES,
     DatasetScore,
@@ -26,7 +26,7 @@ from tinysam2.scoring.scores import (
 SIZE = (12, 16)
 
 
-class Truth(Sequence):
+class Truth(AnnotatedSequence):
     """Ids in memory; None: not annotated."""
 
     def __init__(self, masks, objects, name="pond"):

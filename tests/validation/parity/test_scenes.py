@@ -6,13 +6,13 @@ import pytest
 from tinysam2.core.errors import InputError
 from tinysam2.data.prompts import prompts_of_mask
 from tinysam2.data.sample_clip import render_sample_clip
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.validation.parity.scenes import sample_scene, scene_of_clip, scene_of_sequence
 
 SIZE = (12, 16)
 
 
-class Annotated(Sequence):
+class Annotated(AnnotatedSequence):
     """Ids by frame in memory, None where a frame is not annotated; pictures tell their index."""
 
     name = "pond"

@@ -10,7 +10,7 @@ from tinysam2.data.datasets.pictures import subfolders
 from tinysam2.data.datasets.plain import is_plain, read_plain
 from tinysam2.data.datasets.sav import is_sav, read_sav
 from tinysam2.data.datasets.youtube_vos import is_youtube_vos, read_youtube_vos
-from tinysam2.data.sequence import Sequence
+from tinysam2.data.sequence import AnnotatedSequence
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Layout:
 
     looks: str
     recognises: Callable[[Path], bool]
-    read: Callable[..., tuple[Sequence, ...]]
+    read: Callable[..., tuple[AnnotatedSequence, ...]]
     splits: Callable[[Path], tuple[str, ...]] | None = None
 
 
@@ -33,7 +33,7 @@ LAYOUTS = {
 """The first that recognises a folder is taken: YouTube-VOS's folders are DAVIS's without the resolution."""
 
 
-def open_dataset(path: Path, split: str | None = None, layout: str | None = None) -> tuple[Sequence, ...]:
+def open_dataset(path: Path, split: str | None = None, layout: str | None = None) -> tuple[AnnotatedSequence, ...]:
     """The sequences of a data set, or of one split of it; names and counts are checked, pixels are read later.
 
     split: needed where there are several. layout: a name in `LAYOUTS`; None: the one that the folder has.
@@ -77,7 +77,7 @@ def _chosen(path: Path, splits: tuple[str, ...], split: str | None) -> str:
     raise InputError(f"the data set {path} has no split '{split}'; {there}")
 
 
-def _sequences(path: Path, sequences: tuple[Sequence, ...]) -> tuple[Sequence, ...]:
+def _sequences(path: Path, sequences: tuple[AnnotatedSequence, ...]) -> tuple[AnnotatedSequence, ...]:
     if not sequences:
         raise InputError(f"the data set {path} is empty; put at least one sequence in it")
     return sequences

@@ -9,12 +9,12 @@ import numpy as np
 from tinysam2.core.errors import InputError
 from tinysam2.data.clips import PICTURE_SUFFIXES, natural_order, picture_size, read_picture
 from tinysam2.data.masks import read_mask
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 
 MASK_SUFFIXES = (".png",)
 
 
-class PictureSequence(Sequence):
+class PictureSequence(AnnotatedSequence):
     """Frames and masks by name; a frame without a mask is not annotated.
 
     frames, masks: name -> file, in order. Raises InputError where there are none, or a mask has no frame.

@@ -18,7 +18,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.clips import natural_order
 from tinysam2.data.datasets.pictures import first_frames
 from tinysam2.data.datasets.rle import decode_rle, run_lengths
-from tinysam2.data.sequence import VOID, Sequence
+from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.data.video import Video, open_video
 
 ANNOTATED_EVERY = 4
@@ -72,7 +72,7 @@ class Masklets:
             ) from error
 
 
-class SavSequence(Sequence):
+class SavSequence(AnnotatedSequence):
     """A video and its masklets, both read when they are first asked for.
 
     Frames are decoded in order: one that lies ahead costs all between, and one that lies behind all from the start.
