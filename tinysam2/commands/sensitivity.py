@@ -68,10 +68,10 @@ def command(
     from tinysam2.models.training.calibration import calibration_clips
     from tinysam2.models.training.quantized import Calibration, calibrated_model, calm_sampler
     from tinysam2.models.training.sensitivity import layer_costs, share_in_int8, sparing
+    from tinysam2.models.training.sensitivity_plot import draw_costs
     from tinysam2.models.training.settings import Stage, TrainingSettings
     from tinysam2.models.weights.checkpoint import load_model
     from tinysam2.views.console import print_table, shown_steps
-    from tinysam2.views.sensitivity_plot import draw_costs
 
     rules = read_recipe(recipe) if recipe else DEFAULT_RECIPE
     for path in (output, plot):
