@@ -19,6 +19,7 @@ import click
 from tinysam2.core.config import BankConfig, ModelConfig, preset
 from tinysam2.core.contract import bank_spec
 from tinysam2.core.files import atomic_path, write_text
+from tinysam2.core.units import KIB
 from tinysam2.data.datasets import open_dataset
 from tinysam2.inputs.training import figures_in_words
 from tinysam2.mobile_runtime.threads import one_thread
@@ -108,7 +109,7 @@ def main(
                 row.name,
                 f"{row.tokens:,}",
                 f"{row.share:.1%}",
-                f"{row.bank_bytes / 1024:.1f}",
+                f"{row.bank_bytes / KIB:.1f}",
                 f"{100 * row.j:.1f}",
                 f"{100 * row.f:.1f}",
                 f"{100 * row.jf:.1f}",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinysam2.models.quantization.recipe import W8A8
+from tinysam2.validation.integers.layer_matching import Matching, flat, matched
 from tinysam2.validation.integers.layers import Layer, is_quantized
-from tinysam2.validation.integers.matching import Matching, flat, matched
 from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
 
 Fault = tuple[str, str]

@@ -15,7 +15,7 @@ from torch.fx import Node
 from tinysam2.scoring.metrics import sqnr_db
 from tinysam2.validation.locating.float_graph import FloatGraph, is_product, moves_only
 from tinysam2.validation.locating.intermediates import Values
-from tinysam2.validation.locating.matching import ComputedValues, Match
+from tinysam2.validation.locating.value_matching import ComputedValues, Match
 
 TRIES = 6
 """Values that are tried for an operation before the next one is suspected."""
