@@ -39,7 +39,7 @@ CURRICULUM = (Stage(0.5, 4, 0.7), Stage(0.5, 6, 0.9))
 
 
 @dataclass(frozen=True)
-class Row:
+class BankScore:
     """One memory bank and what came of it; bytes: of one object's bank in fp16, pointers included."""
 
     name: str
@@ -120,7 +120,7 @@ def main(
     )
 
 
-def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Row:
+def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> BankScore:
     folder = RunFolder(output / "runs" / _folder_name(name))
     begun = load_model(config, checkpoint)
     folder.open(
@@ -135,7 +135,7 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
     scores = DatasetScore(tuple(tracked))
     mean = scores.to_json()["mean"]
     size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
-    return Row(
+    return BankScore(
         name,
         config.memory_tokens,
         config.memory_token_share,
@@ -147,12 +147,12 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
     )
 
 
-def _finished(output: Path, rows: Sequence[str]) -> list[Row]:
+def _finished(output: Path, rows: Sequence[str]) -> list[BankScore]:
     files = (output / "rows" / f"{_folder_name(row)}.json" for row in rows)
-    return [Row(**json.loads(file.read_text())) for file in files if file.exists()]
+    return [BankScore(**json.loads(file.read_text())) for file in files if file.exists()]
 
 
-def _draw(rows: Sequence[Row], path: Path) -> None:
+def _draw(rows: Sequence[BankScore], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
