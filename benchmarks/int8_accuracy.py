@@ -22,9 +22,9 @@ import numpy as np
 from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.quantizer import Quantizer
 
-from tinysam2.converters.convert import convert_model
+from benchmarks.converting import converted
 from tinysam2.converters.litert.converter import FILE
-from tinysam2.core.artifacts import card_path, read_card
+from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import preset
 from tinysam2.core.files import write_text
 from tinysam2.core.silencing import silenced
@@ -54,7 +54,7 @@ INT8_HERE = (TFLOperationName.CONV_2D, TFLOperationName.DEPTHWISE_CONV_2D, TFLOp
 
 
 @dataclass(frozen=True)
-class Row:
+class StepScore:
     """One step and its scores over the test data, 0 to 1; kept: its share of the float model's J&F."""
 
     name: str
@@ -66,7 +66,7 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class EvaluatedModel:
     """A model on a runtime. folder: of its masks. opened: loads it, converting it where that is not done yet."""
 
     name: str
@@ -82,18 +82,18 @@ def steps_to_int8(
     trained: LoadedModel,
     videos: Sequence[AnnotatedSequence],
     output: Path,
-) -> Iterator[Step]:
+) -> Iterator[EvaluatedModel]:
     """Every row of the table, in order."""
-    yield Step("float", "float", "fp32", float_model, lambda: TorchBackend(float_model.model))
-    yield Step("fused", "fused", "fp32", float_model, lambda: TorchBackend(_fused(float_model)))
-    yield Step("int8, calibrated", "calibrated", INT8, calibrated, lambda: TorchBackend(calibrated.model))
-    yield Step("int8, trained", "trained", INT8, trained, lambda: TorchBackend(trained.model))
+    yield EvaluatedModel("float", "float", "fp32", float_model, lambda: TorchBackend(float_model.model))
+    yield EvaluatedModel("fused", "fused", "fp32", float_model, lambda: TorchBackend(_fused(float_model)))
+    yield EvaluatedModel("int8, calibrated", "calibrated", INT8, calibrated, lambda: TorchBackend(calibrated.model))
+    yield EvaluatedModel("int8, trained", "trained", INT8, trained, lambda: TorchBackend(trained.model))
     for name, target in TARGETS.items():
-        yield Step(
+        yield EvaluatedModel(
             f"int8, trained: {target.title}", f"trained-{name}", INT8, trained,
             lambda name=name: load_artifacts(TARGETS[name], _artifacts(trained, name, INT8, output)),
         )  # fmt: skip
-    yield Step(
+    yield EvaluatedModel(
         "int8, ai-edge-quantizer: LiteRT", "outside", INT8, float_model,
         lambda: load_artifacts(LITERT, _quantized_outside(float_model, videos, output)),
     )  # fmt: skip
@@ -106,12 +106,7 @@ def _fused(loaded: LoadedModel) -> TinySAM2:
 
 
 def _artifacts(loaded: LoadedModel, target: str, precision: str, output: Path) -> Path:
-    """The folder of a model's artifacts for a target; converted unless they are there."""
-    folder = output / "artifacts" / precision
-    path = card_path(folder, target)
-    if not path.is_file() or read_card(folder, TARGETS[target]).weights_digest != loaded.digest:
-        convert_model(loaded, {target: precision}, folder)
-    return folder
+    return converted(loaded, {target: precision}, output / "artifacts" / precision)
 
 
 def _quantized_outside(loaded: LoadedModel, videos: Sequence[AnnotatedSequence], output: Path) -> Path:
@@ -139,7 +134,7 @@ def _quantized_outside(loaded: LoadedModel, videos: Sequence[AnnotatedSequence],
 
 
 def _evaluated(
-    step: Step, test: Path, sequences: Sequence[AnnotatedSequence], output: Path, watch: Watch
+    step: EvaluatedModel, test: Path, sequences: Sequence[AnnotatedSequence], output: Path, watch: Watch
 ) -> tuple[DatasetScore, str]:
     backend = step.opened()
     folder = output / "masks" / step.folder
@@ -175,7 +170,7 @@ def main(train_on: Path, test: Path, calibrated: str, trained: str | None, outpu
     """Evaluate nano at every step to int8; prints the table and writes int8_accuracy.json to DIR."""
     config = preset("nano")
     videos, sequences = open_dataset(train_on), open_dataset(test)
-    rows: list[Row] = []
+    rows: list[StepScore] = []
     with shown_steps() as shown:
         shown.begin("loading the models")
         models = load_model(config), *(load_model(config, file, quantized=True) for file in (calibrated, trained))
@@ -184,7 +179,7 @@ def main(train_on: Path, test: Path, calibrated: str, trained: str | None, outpu
             score, runtime = _evaluated(step, test, sequences, output, shown.counted)
             mean = score.to_json()["mean"]
             reference = rows[0].jf if rows else mean["JF"]
-            rows.append(Row(step.name, runtime, mean["J"], mean["F"], mean["JF"], mean["JF"] / reference))
+            rows.append(StepScore(step.name, runtime, mean["J"], mean["F"], mean["JF"], mean["JF"] / reference))
             write_text(output / "int8_accuracy.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     print_table(
         ("step", "runtime", "J", "F", "J&F", "of float"),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
+from benchmarks.converting import converted
 from benchmarks.mil_frame import measure, recorded_frame
-from tinysam2.converters.convert import convert_model
-from tinysam2.core.artifacts import card_path, read_card
+from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import preset
 from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.core.files import bytes_in
@@ -38,9 +38,8 @@ RUNTIMES = ("executorch", "tflite")
 def artifacts(loaded: LoadedModel, precision: str, folder: Path) -> dict[str, tuple[Backend, int]]:
     """By target, the model's artifacts in their runtime and their bytes; converted unless they are there."""
     found = {}
+    converted(loaded, dict.fromkeys(RUNTIMES, precision), folder)
     for name in RUNTIMES:
-        if not card_path(folder, name).is_file():
-            convert_model(loaded, {name: precision}, folder)
         files = set(read_card(folder, TARGETS[name]).files.values())
         found[name] = load_artifacts(TARGETS[name], folder), sum(bytes_in(folder / file) for file in files)
     return found

@@ -19,6 +19,7 @@ import click
 from tinysam2.core.config import BankConfig, ModelConfig, preset
 from tinysam2.core.contract import bank_spec
 from tinysam2.core.files import atomic_path, write_text
+from tinysam2.core.units import KIB
 from tinysam2.data.datasets import open_dataset
 from tinysam2.inputs.training import figures_in_words
 from tinysam2.mobile_runtime.threads import one_thread
@@ -39,7 +40,7 @@ CURRICULUM = (Stage(0.5, 4, 0.7), Stage(0.5, 6, 0.9))
 
 
 @dataclass(frozen=True)
-class Row:
+class BankScore:
     """One memory bank and what came of it; bytes: of one object's bank in fp16, pointers included."""
 
     name: str
@@ -109,7 +110,7 @@ def main(
                 row.name,
                 f"{row.tokens:,}",
                 f"{row.share:.1%}",
-                f"{row.bank_bytes / 1024:.1f}",
+                f"{row.bank_bytes / KIB:.1f}",
                 f"{100 * row.j:.1f}",
                 f"{100 * row.f:.1f}",
                 f"{100 * row.jf:.1f}",
@@ -120,7 +121,7 @@ def main(
     )
 
 
-def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Row:
+def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> BankScore:
     folder = RunFolder(output / "runs" / _folder_name(name))
     begun = load_model(config, checkpoint)
     folder.open(
@@ -136,7 +137,7 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
     scores = DatasetScore(tuple(tracked))
     mean = scores.to_json()["mean"]
     size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
-    return Row(
+    return BankScore(
         name,
         config.memory_tokens,
         config.memory_token_share,
@@ -148,12 +149,12 @@ def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> Ro
     )
 
 
-def _finished(output: Path, rows: Sequence[str]) -> list[Row]:
+def _finished(output: Path, rows: Sequence[str]) -> list[BankScore]:
     files = (output / "rows" / f"{_folder_name(row)}.json" for row in rows)
-    return [Row(**json.loads(file.read_text())) for file in files if file.exists()]
+    return [BankScore(**json.loads(file.read_text())) for file in files if file.exists()]
 
 
-def _draw(rows: Sequence[Row], path: Path) -> None:
+def _draw(rows: Sequence[BankScore], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

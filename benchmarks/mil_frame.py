@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import torch
 
-from tinysam2.converters.convert import convert_model
+from benchmarks.converting import converted
 from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import preset
 from tinysam2.core.silencing import silenced
@@ -55,9 +55,7 @@ def packages(loaded: LoadedModel, folder: Path) -> dict[str, Backend]:
     """The model's packages in the interpreter, by precision; converted into the folder unless they are there."""
     backends = {}
     for precision in PRECISIONS:
-        of_precision = folder / precision
-        if not (of_precision / "coreml.json").is_file():
-            convert_model(loaded, {"coreml": precision}, of_precision)
+        of_precision = converted(loaded, {COREML.name: precision}, folder / precision)
         card = read_card(of_precision, COREML)
         with silenced():
             backends[f"mil_{precision}"] = COREML.load_backend().CoreMLBackend(of_precision, card, "interpreter")

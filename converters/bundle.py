@@ -11,6 +11,7 @@ from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
 from tinysam2.core.targets import TARGETS
+from tinysam2.core.units import MIB
 
 MANIFEST = "manifest.json"
 REPORT, PAGE = "report.json", "report.html"
@@ -108,6 +109,6 @@ def _copy(source: Path, destination: Path) -> None:
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(MIB):
             digest.update(block)
     return digest.hexdigest()

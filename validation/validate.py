@@ -18,10 +18,11 @@ from tinysam2.mobile_runtime.tracker import Tracker, tracked_object
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.scoring.evaluation import Watch
 from tinysam2.scoring.scores import RunningScore
-from tinysam2.validation.gates import Gate, memory_gates, parity_gates
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.integers.gates import integer_gates
 from tinysam2.validation.memory.budget import Budget, read_budget
 from tinysam2.validation.memory.float_model import float_memory
+from tinysam2.validation.memory.gates import memory_gates
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.memory.process import TORCH, measure_artifacts, measure_float
 from tinysam2.validation.parity.bank_states import (
@@ -32,7 +33,8 @@ from tinysam2.validation.parity.bank_states import (
     possible_states,
     states_of,
 )
-from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.parity.check import ParityCheck
+from tinysam2.validation.parity.gates import parity_gates
 from tinysam2.validation.parity.recording import Call, RecordingBackend
 from tinysam2.validation.parity.scenes import Scene
 from tinysam2.validation.parity.ties import near_answers

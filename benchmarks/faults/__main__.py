@@ -14,13 +14,13 @@ from pathlib import Path
 
 import click
 
+from benchmarks.converting import converted
 from benchmarks.faults.bench import KEPT, Bench, Broken, Fault, Remembering, copy_fault
 from benchmarks.faults.files import FILE_FAULTS, INTEGER_FAULTS
 from benchmarks.faults.loop import LOOP_FAULTS
 from benchmarks.faults.measuring import VISIBLE_IOU, Finding, follow, refused
 from benchmarks.faults.table import LEGEND, markdown
 from benchmarks.faults.weights import WEIGHT_FAULTS
-from tinysam2.converters.convert import convert_model
 from tinysam2.core.artifacts import card_path
 from tinysam2.core.config import preset
 from tinysam2.core.errors import InputError
@@ -129,10 +129,8 @@ def _findings(
         steps.begin("loading and converting the model")
         loaded = load_model(preset("nano"), checkpoint, quantized=None)
         folder = artifacts or output / "artifacts"
-        if artifacts is None and (
-            missing := {t: p for t, p in PRECISIONS.items() if not card_path(folder, t).is_file()}
-        ):
-            convert_model(loaded, missing, folder)
+        if artifacts is None:
+            converted(loaded, PRECISIONS, folder)
         return [finding for bench in benches(loaded, folder) for finding in break_one(bench, chosen, frames, steps)]
 
 

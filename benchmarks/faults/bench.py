@@ -16,7 +16,7 @@ from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.models.weights.checkpoint import LoadedModel
-from tinysam2.validation.gates import Gate
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.integers.gates import integer_gates
 
 KEPT, KEPT_BROKEN = 256, 4

@@ -7,8 +7,9 @@ import numpy as np
 
 from benchmarks.faults.bench import Bench, Broken, Fault
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
-from tinysam2.validation.gates import Gate, parity_gates
-from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.gate import Gate
+from tinysam2.validation.parity.check import ParityCheck
+from tinysam2.validation.parity.gates import parity_gates
 from tinysam2.validation.parity.scenes import Scene
 from tinysam2.validation.validate import follow_scene
 

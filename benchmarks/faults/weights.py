@@ -27,7 +27,7 @@ norms, and scales of attention, into the layers beside them: 79 % of its values 
 
 
 @dataclass(frozen=True)
-class Place:
+class StoredPlace:
     """Where a weight stands in an artifact: a file, by its path in the folder, and how the values are written."""
 
     file: Path
@@ -71,7 +71,7 @@ def _weights(model: TinySAM2) -> dict[str, np.ndarray]:
 
 
 @cache
-def _places(bench: Bench) -> dict[str, list[Place]]:
+def _places(bench: Bench) -> dict[str, list[StoredPlace]]:
     """Every place of every weight in the honest artifacts, in fp32 or fp16 and whatever the order of its axes."""
     with bench.copied() as folder:
         data = {path.relative_to(folder): path.read_bytes() for path in files_of_weights(folder)}
@@ -81,7 +81,7 @@ def _places(bench: Bench) -> dict[str, list[Place]]:
     }
 
 
-def _places_of(values: np.ndarray, data: Mapping[Path, bytes]) -> Iterator[Place]:
+def _places_of(values: np.ndarray, data: Mapping[Path, bytes]) -> Iterator[StoredPlace]:
     known = set()
     for dtype in (np.float32, np.float16):
         for axes in LAYOUTS.get(values.ndim, (tuple(range(values.ndim)),)):
@@ -92,7 +92,7 @@ def _places_of(values: np.ndarray, data: Mapping[Path, bytes]) -> Iterator[Place
             for file, content in data.items():
                 offset = content.find(written)
                 while offset >= 0:
-                    yield Place(file, offset, dtype, axes)
+                    yield StoredPlace(file, offset, dtype, axes)
                     offset = content.find(written, offset + len(written))
 
 

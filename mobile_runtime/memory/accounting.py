@@ -7,6 +7,7 @@ from typing import Literal
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import IMAGE_ENCODER, TensorSpec, bank_spec, program_contract
+from tinysam2.core.units import KIB
 from tinysam2.mobile_runtime.memory.liveness import BEFORE, Lifetime, fullest_moment
 
 Known = Literal["stored", "planned", "estimated"]
@@ -49,7 +50,7 @@ class Peak(Amount):
     @property
     def sentence(self) -> str:
         """What is alive at the peak, in words."""
-        names = ", ".join(f"{tensor.name} ({tensor.bytes / 1024:,.1f} KiB)" for tensor in self.tensors)
+        names = ", ".join(f"{tensor.name} ({tensor.bytes / KIB:,.1f} KiB)" for tensor in self.tensors)
         return f"at its peak, in {self.operation}, these are alive: {names}"
 
 

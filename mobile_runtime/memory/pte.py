@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executorch.exir import schema
-from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
+from executorch.exir._serialize._program import PTEFile
 from executorch.exir.tensor import get_scalar_type
 
 from tinysam2.core.contract import ProgramSpec
-from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.memory.accounting import Peak, peak
 from tinysam2.mobile_runtime.memory.liveness import BEFORE, Lifetime
+from tinysam2.mobile_runtime.pte_file import open_pte, unreadable_pte
 
 NAMED_DATA_KEY = re.compile(rb"[0-9a-f]{64}")
 """How XNNPACK's part of a method names a weight that lies in the file: by its sha256."""
@@ -33,8 +33,8 @@ def read_pte_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> PTEMemor
     Tensors have no names in the file: those at the border get the contract's, others are told by number and shape.
     Raises InputError where the file cannot be read.
     """
+    file = open_pte(path)
     try:
-        file = deserialize_pte_binary(path.read_bytes())
         stored = {plan.name: _stored(file, plan) for plan in file.program.execution_plan}
         return PTEMemory(
             sum({place: size for places in stored.values() for place, size in places.items()}.values()),
@@ -44,7 +44,7 @@ def read_pte_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> PTEMemor
             },
         )
     except Exception as error:
-        raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+        raise unreadable_pte(path) from error
 
 
 def _stored(file: PTEFile, plan: schema.ExecutionPlan) -> dict[tuple[str, int], int]:

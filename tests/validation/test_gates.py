@@ -7,11 +7,14 @@ import pytest
 from tinysam2.core.config import preset
 from tinysam2.core.contract import IMAGE_ENCODER, MEMORY_ENCODER, program_contract
 from tinysam2.core.targets import TARGETS
+from tinysam2.core.units import MIB
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory, Peak, TensorBytes, account
-from tinysam2.validation.gates import GROWTH_NOISE_MIB, MIB, PARITY_LIMITS, Gate, memory_gates, parity_gates, regresses
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, Limit
+from tinysam2.validation.memory.gates import GROWTH_NOISE_MIB, memory_gates
 from tinysam2.validation.memory.measured import MeasuredMemory
-from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.gates import PARITY_LIMITS, parity_gates, regresses
 
 NANO = preset("nano")
 BUDGET = DEFAULT_BUDGETS["nano"]

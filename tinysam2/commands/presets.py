@@ -9,6 +9,7 @@ import click
 
 from tinysam2.core.config import PRESETS, REPVIT_VARIANTS, ModelConfig
 from tinysam2.core.contract import bank_spec
+from tinysam2.core.units import KIB
 from tinysam2.inputs.options import json_option
 
 FP16_BYTES = 2
@@ -70,6 +71,6 @@ SHOWN: dict[str, Callable[[dict], str]] = {
     "share of dense memory": lambda p: f"{p['memory_token_share']:.2%}",
     "quality threshold": lambda p: f"{p['bank']['quality_threshold']:g}",
     "frames a quality level is worth": lambda p: str(p["bank"]["level_frames"]),
-    "bank fp16 KiB": lambda p: f"{p['bank_bytes_fp16'] / 1024:.1f}",
+    "bank fp16 KiB": lambda p: f"{p['bank_bytes_fp16'] / KIB:.1f}",
 }
 """What the table shows of a preset, row by row."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tinysam2.core.config import ModelConfig
+from tinysam2.core.units import KIB, MIB
 from tinysam2.inputs.options import json_option, preset_option
 
 if TYPE_CHECKING:
-    from tinysam2.validation.cost.cost import ModelCost, ProgramCost
+    from tinysam2.validation.cost.count import ModelCost, ProgramCost
     from tinysam2.validation.cost.peers import PeerCost
 
-KIB, MIB = 2**10, 2**20
 GIGA = 10**9
 
 
@@ -37,7 +37,7 @@ def command(preset: ModelConfig, as_json: bool) -> None:
 
     with shown_steps() as steps:
         steps.begin(f"counting {preset.name}")
-        from tinysam2.validation.cost.cost import model_cost
+        from tinysam2.validation.cost.count import model_cost
         from tinysam2.validation.cost.peers import PEERS, missing
 
         cost = model_cost(preset)
@@ -94,7 +94,7 @@ def _model(cost: "ModelCost") -> dict[str, object]:
 
 
 def _print_programs(config: ModelConfig, cost: "ModelCost") -> None:
-    from tinysam2.validation.cost.cost import PRECISIONS
+    from tinysam2.validation.cost.count import PRECISIONS
     from tinysam2.views.console import print_table
 
     columns = ("program", "parameters", "GMACs", "peak MiB", *(f"{name} MiB" for name in PRECISIONS))

@@ -72,10 +72,10 @@ def command(
     from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, read_recipe
     from tinysam2.models.training.quantized import Calibration, calibrated_model
     from tinysam2.models.training.sensitivity import layer_costs, share_in_int8, sparing
+    from tinysam2.models.training.sensitivity_plot import draw_costs
     from tinysam2.models.training.settings import Stage, TrainingSettings
     from tinysam2.models.weights.checkpoint import load_model
     from tinysam2.views.console import print_table, shown_steps
-    from tinysam2.views.sensitivity_plot import draw_costs
 
     rules = read_recipe(recipe) if recipe else DEFAULT_RECIPE
     for path in (output, plot):

@@ -15,7 +15,7 @@ from tinysam2.inputs.runnable import ModelChoice
 
 if TYPE_CHECKING:
     from tinysam2.inputs.runnable import RunnableModel
-    from tinysam2.tracking import TrackedClip
+    from tinysam2.mobile_runtime.clip_tracking import TrackedClip
 
 
 @click.command(short_help="Track objects through a video.")
@@ -59,7 +59,7 @@ def command(
 
     from tinysam2.data.clips import open_clip
     from tinysam2.inputs.destinations import check_apart
-    from tinysam2.tracking import check_tracking_output, track_clip
+    from tinysam2.mobile_runtime.clip_tracking import check_tracking_output, track_clip
     from tinysam2.views.console import shown_steps
 
     check_tracking_output(output)
@@ -67,7 +67,7 @@ def command(
     opened = open_clip(clip)
     prompts = read_prompts(points, box, mask, opened)
     with shown_steps() as steps, choice.opened(steps.begin) as model:
-        tracked = track_clip(model.backend, opened, prompts, output, steps)
+        tracked = track_clip(model.backend, opened, prompts, output, steps.counted)
 
     if as_json:
         click.echo(json.dumps(_summary(clip, model, tracked, output), indent=2))

@@ -9,16 +9,18 @@ import click
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8
 from tinysam2.inputs.options import (
+    ALL,
     FILE_OR_FOLDER,
+    PLOT,
     budget_option,
     checkpoint_option,
     frames_option,
     json_option,
+    locate_option,
     measure_option,
     prompt_options,
     split_option,
 )
-from tinysam2.views.locating import PLOT, locate_option
 
 
 @click.command(short_help="Check artifacts against the float model.")
@@ -94,7 +96,7 @@ def command(
     from tinysam2.validation.reporting.formats import check_report_file, write_report
     from tinysam2.validation.validate import read_cards
     from tinysam2.views.console import shown_steps
-    from tinysam2.views.locating import locate_layers, print_located
+    from tinysam2.views.locating import print_located
     from tinysam2.views.validation import print_report
 
     check_one_kind_of_prompt(points, box, mask)
@@ -119,9 +121,12 @@ def command(
     if clip and not (points or box or mask):
         mask = first_mask_of(clip)
 
+    from tinysam2.converters.export import export_programs
+    from tinysam2.core.silencing import silenced
     from tinysam2.data.clips import open_clip
     from tinysam2.data.datasets import open_dataset
     from tinysam2.models.weights.checkpoint import load_model
+    from tinysam2.validation.locating.workflow import locate_layers
     from tinysam2.validation.parity.scenes import sample_scene, scene_of_clip, scene_of_sequence
     from tinysam2.validation.reporting.gallery import Gallery
     from tinysam2.validation.validate import measure_memory, validate_artifacts
@@ -146,7 +151,16 @@ def command(
             (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
             gallery,
         )
-        located = locate_layers(locate, loaded, artifacts, scenes[0], steps.begin) if locate else []
+        located = []
+        if locate:
+            steps.begin("exporting the float model")
+            with silenced():
+                exported = {
+                    program.name: program.graph
+                    for program in export_programs(loaded.model)
+                    if locate in (ALL, program.name)
+                }
+            located = locate_layers(loaded, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
     data = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
         write_report(report, data, gallery.shots())

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tinysam2.core.config import PRESETS, preset
+from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import TARGETS
 from tinysam2.inputs.training import DEVICES
@@ -21,6 +22,12 @@ FILE_OR_FOLDER = click.Path(path_type=Path)
 
 STDOUT = Path("-")
 """Where a file is asked for: standard output."""
+
+ALL = "all"
+"""Where a program is asked for: every one."""
+
+PLOT = "located.png"
+"""Where `validate --locate` draws the errors, in the folder of the artifacts."""
 
 
 class Named(click.ParamType):
@@ -245,3 +252,14 @@ def measure_option(default: bool) -> Callable:
         show_default=True,
         help="Measure memory and its growth over 300 frames in fresh processes (Linux).",
     )
+
+
+locate_option = click.option(
+    "--locate",
+    is_flag=False,
+    flag_value=ALL,
+    type=click.Choice((ALL, IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)),
+    metavar="[PROGRAM]",
+    help="Name the first layer of each program, or of this one, whose error leaves the ordinary, and plot the error by "
+    f"layer into ARTIFACTS/{PLOT}.",
+)

@@ -1,68 +1,19 @@
-"""`tinysam2 validate --locate`: the first wrong layer of each program, as a table, a plot and data."""
+"""`tinysam2 validate --locate`: the first wrong layer of each program, as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
+from tinysam2.views.console import print_table
 
 if TYPE_CHECKING:
-    from tinysam2.models.weights.checkpoint import LoadedModel
     from tinysam2.validation.locating.locate import ProgramErrors
-    from tinysam2.validation.parity.scenes import Scene
-
-ALL = "all"
-PLOT = "located.png"
-
-locate_option = click.option(
-    "--locate",
-    is_flag=False,
-    flag_value=ALL,
-    type=click.Choice((ALL, IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)),
-    metavar="[PROGRAM]",
-    help="Name the first layer of each program, or of this one, whose error leaves the ordinary, and plot the error by "
-    f"layer into ARTIFACTS/{PLOT}.",
-)
-
-
-def locate_layers(
-    asked: str,
-    loaded: "LoadedModel",
-    artifacts: Path,
-    scene: "Scene",
-    progress: Callable[[str], None],
-) -> "list[ProgramErrors]":
-    """Locates in one program or all of every target in a folder, and writes the plot beside them."""
-    from tinysam2.converters.export import export_programs
-    from tinysam2.core.silencing import silenced
-    from tinysam2.validation.locating.float_graph import FloatGraph
-    from tinysam2.validation.locating.locate import locate, record_calls
-    from tinysam2.validation.locating.plot import draw_errors
-    from tinysam2.validation.validate import read_cards
-
-    progress("recording the float model")
-    calls = record_calls(loaded, scene)
-    progress("exporting the float model")
-    with silenced():
-        graphs = {
-            exported.name: FloatGraph(
-                exported.name, exported.graph.run_decompositions({}), exported.program.spec.input_names
-            )
-            for exported in export_programs(loaded.model)
-            if asked in (ALL, exported.name)
-        }
-    found = locate(read_cards(artifacts), artifacts, graphs, calls, progress)
-    progress("drawing the errors")
-    draw_errors(found, artifacts / PLOT)
-    return found
 
 
 def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
     """Prints the first wrong layer of each program, and what a delegate does otherwise than its kernels."""
-    from tinysam2.views.console import print_table
-
     click.echo("the first layer whose own error leaves the ordinary")
     rows = []
     for errors in found:

@@ -3,15 +3,14 @@
 import click
 
 from tinysam2.core.contract import MEMORY_ENCODER
+from tinysam2.core.units import KIB, MIB
 from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory
-from tinysam2.validation.gates import MIB, regresses
 from tinysam2.validation.memory.measured import MeasuredMemory
-from tinysam2.validation.parity.parity import ChainParity, ClipParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity
+from tinysam2.validation.parity.gates import regresses
 from tinysam2.validation.reporting.figures import failed_gates, gate_sentence
 from tinysam2.validation.reporting.report import Report, TargetReport
 from tinysam2.views.console import print_table
-
-KIB = 1024
 
 
 def print_report(report: Report) -> None:

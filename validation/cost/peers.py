@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tinysam2.core.config import DENSE_BANK, REPVIT_VARIANTS, ModelConfig
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
-from tinysam2.validation.cost.cost import SHAPES_ONLY, ModelCost, ProgramCost, Weights, count_program, model_cost
+from tinysam2.validation.cost.count import SHAPES_ONLY, ModelCost, ProgramCost, Weights, count_program, model_cost
 
 SIZE, GRID, CHANNELS, MEMORY_CHANNELS = 1024, 64, 256, 64
 FRAMES, POINTERS = 7, 16

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinysam2.models.quantization.recipe import W8A8
+from tinysam2.validation.integers.layer_matching import Matching, flat, matched
 from tinysam2.validation.integers.layers import Layer, is_quantized
-from tinysam2.validation.integers.matching import Matching, flat, matched
 from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
 
-Fault = tuple[str, str]
+LocatedFault = tuple[str, str]
 """A layer, or a place in the file, and what is wrong with it."""
 
 
@@ -20,7 +20,7 @@ class Check:
 
     name: str
     says: str
-    find: Callable[[Matching], Iterable[Fault]]
+    find: Callable[[Matching], Iterable[LocatedFault]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_integers(layers: Sequence[Layer], contents: Contents) -> IntegerReport
     return IntegerReport(verdicts, int8_shares(contents.products))
 
 
-def _weights(matching: Matching) -> Iterator[Fault]:
+def _weights(matching: Matching) -> Iterator[LocatedFault]:
     for layer, product in _int8_pairs(matching):
         wanted, found = flat(layer.weight), flat(product.weight)
         if wanted.shape != found.shape:
@@ -74,7 +74,7 @@ def _weights(matching: Matching) -> Iterator[Fault]:
             yield layer.name, f"{count} of {wanted.size} integers of its weight differ"
 
 
-def _scales(matching: Matching) -> Iterator[Fault]:
+def _scales(matching: Matching) -> Iterator[LocatedFault]:
     for layer, product in _int8_pairs(matching):
         wanted, found = layer.weight.scale, product.weight.scale
         if wanted.shape != found.shape:
@@ -86,7 +86,7 @@ def _scales(matching: Matching) -> Iterator[Fault]:
             yield where, f"the scale of its {side} is {found.scale!r} instead of {wanted.scale!r}"
 
 
-def _zero_points(matching: Matching) -> Iterator[Fault]:
+def _zero_points(matching: Matching) -> Iterator[LocatedFault]:
     for layer, product in _int8_pairs(matching):
         if product.weight.zero_point is not None and product.weight.zero_point.any():
             yield layer.name, "a zero point of its weight is not 0"
@@ -95,7 +95,7 @@ def _zero_points(matching: Matching) -> Iterator[Fault]:
             yield where, f"the zero point of its {side} is {found.zero_point} instead of {wanted.zero_point}"
 
 
-def _recipe(matching: Matching) -> Iterator[Fault]:
+def _recipe(matching: Matching) -> Iterator[LocatedFault]:
     for layer, found in matching.products:
         if not found and is_quantized(layer):
             yield layer.name, "it is not in the file"
@@ -119,7 +119,7 @@ def _recipe(matching: Matching) -> Iterator[Fault]:
         yield _place(stray), "it rounds an activation that no layer takes so"
 
 
-def _snapped(matching: Matching) -> Iterator[Fault]:
+def _snapped(matching: Matching) -> Iterator[LocatedFault]:
     named = [(layer.name, product) for layer, products in matching.products for product in products]
     for where, product in named + [(_place(product), product) for product in matching.others]:
         if product.weight is not None and product.weight.is_int8 and not _in_fp16(product.weight.scale):
@@ -129,7 +129,7 @@ def _snapped(matching: Matching) -> Iterator[Fault]:
                 yield where, f"the scale of its {side} is no fp16 number"
 
 
-def _axis(matching: Matching) -> Iterator[Fault]:
+def _axis(matching: Matching) -> Iterator[LocatedFault]:
     for layer, product in _int8_pairs(matching):
         if product.weight.scale.size > 1 and product.weight.axis != 0:
             yield layer.name, f"its scales run along axis {product.weight.axis} of its weight, not along its outputs"

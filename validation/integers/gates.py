@@ -6,7 +6,7 @@ from pathlib import Path
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.models.weights.checkpoint import LoadedModel
-from tinysam2.validation.gates import Gate
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.integers.artifact import check_artifact
 from tinysam2.validation.integers.checks import IntegerReport
 

@@ -74,7 +74,7 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Layout:
+class AxisOrder:
     """How a file orders a weight's axes: `order` brings them to the checkpoint's."""
 
     order: tuple[int, ...]
@@ -91,9 +91,9 @@ class Layout:
         return StoredWeight(values.transpose(self.order), scale, zero_point, across)
 
 
-AS_STORED, AS_STORED_4D = Layout((0, 1)), Layout((0, 1, 2, 3))
-INPUT_FIRST = Layout((1, 0))
-OHWI, ONE_HWO = Layout((0, 3, 1, 2)), Layout((3, 0, 1, 2))
+AS_STORED, AS_STORED_4D = AxisOrder((0, 1)), AxisOrder((0, 1, 2, 3))
+INPUT_FIRST = AxisOrder((1, 0))
+OHWI, ONE_HWO = AxisOrder((0, 3, 1, 2)), AxisOrder((3, 0, 1, 2))
 """The last: depthwise, [1, height, width, O]."""
 
 

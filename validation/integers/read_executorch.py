@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from executorch.exir import schema
-from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
+from executorch.exir._serialize._program import PTEFile
 
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.pte_file import XNNPACK, open_pte
 from tinysam2.validation.integers.products import (
     AS_STORED,
     INPUT_FIRST,
@@ -19,8 +20,6 @@ from tinysam2.validation.integers.products import (
 )
 from tinysam2.validation.integers.xnnpack_payload import Node, read_payload
 
-XNNPACK = "XnnpackBackend"
-
 PORTABLE = {"aten::mm": (0, 1), "aten::bmm": (0, 1), "aten::addmm": (1, 2), "aten::convolution": (0, 1)}
 """Portable kernel -> which of its arguments are the two factors."""
 
@@ -30,10 +29,7 @@ def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
 
     Raises InputError where the file cannot be read, lacks a method, or multiplies in a way that is not known.
     """
-    try:
-        file = deserialize_pte_binary(path.read_bytes())
-    except Exception as error:
-        raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+    file = open_pte(path)
     plans = {plan.name: plan for plan in file.program.execution_plan}
     if missing := [program for program in programs if program not in plans]:
         raise InputError(f"{path} has no method {missing[0]}; convert again")

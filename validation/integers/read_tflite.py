@@ -14,8 +14,8 @@ from tinysam2.validation.integers.products import (
     AS_STORED,
     OHWI,
     ONE_HWO,
+    AxisOrder,
     Contents,
-    Layout,
     Product,
     Rounding,
     StoredWeight,
@@ -131,11 +131,11 @@ def _constant(data: bytes, model: schema.ModelT, tensor: schema.TensorT) -> np.n
     return np.frombuffer(contents, DTYPES[tensor.type]).reshape(tensor.shape)
 
 
-def _weight(layout: Layout, tensor: schema.TensorT, values: np.ndarray) -> StoredWeight:
+def _weight(order: AxisOrder, tensor: schema.TensorT, values: np.ndarray) -> StoredWeight:
     if values.dtype != np.int8:
-        return layout.weight(values)
+        return order.weight(values)
     how = tensor.quantization
-    return layout.weight(
+    return order.weight(
         values, np.asarray(how.scale, np.float32), np.asarray(how.zeroPoint), int(how.quantizedDimension)
     )
 

@@ -15,7 +15,7 @@ from torch.fx import Node
 from tinysam2.scoring.metrics import sqnr_db
 from tinysam2.validation.locating.float_graph import FloatGraph, is_product, moves_only
 from tinysam2.validation.locating.intermediates import Values
-from tinysam2.validation.locating.matching import ComputedValues, Match
+from tinysam2.validation.locating.value_matching import ComputedValues, Match
 
 TRIES = 6
 """Values that are tried for an operation before the next one is suspected."""
@@ -24,7 +24,7 @@ MOST_FAULTS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Fault:
+class FaultyOperation:
     """An operation whose value in the artifact is not what it should make of the artifact's own inputs to it.
 
     own_db: the SQNR of its value against that. value: None where the artifact shows no value that explains what
@@ -43,7 +43,7 @@ class Followed:
 
     values: Mapping[Node, Tensor]
     own_db: Mapping[Node, float]
-    faults: Sequence[Fault]
+    faults: Sequence[FaultyOperation]
 
 
 def follow(
@@ -77,7 +77,7 @@ class _Following:
             for node, value in zip(graph.outputs, values.outputs, strict=True)
         }
         self.matches: dict[Node, Match] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[FaultyOperation] = []
 
     def followed(self) -> Followed:
         expected = self._pass(self.matches, {})
@@ -132,7 +132,7 @@ class _Following:
         settled = {*self.matches, *self._adopted()}
         return [node for node in dict.fromkeys(self.graph.outputs) if node not in settled]
 
-    def _fault(self, failing: Sequence[Node], expected: Mapping[Node, Tensor]) -> Fault:
+    def _fault(self, failing: Sequence[Node], expected: Mapping[Node, Tensor]) -> FaultyOperation:
         """The first operation on the way to a failing output that one of the artifact's values explains."""
         suspects = self._suspects(failing)
         for node in suspects:
@@ -140,7 +140,7 @@ class _Following:
                 return fault
         first = next((node for node in suspects if not moves_only(node)), suspects[0])
         output = failing[0]
-        return Fault(first, self._output_db(output, expected[output]), None)
+        return FaultyOperation(first, self._output_db(output, expected[output]), None)
 
     def _add_faults_without_effect(self, expected: Mapping[Node, Tensor]) -> None:
         """Wrong layers that outputs do not show, because what follows makes next to nothing of them."""
@@ -152,7 +152,9 @@ class _Following:
                     self.faults.append(fault)
                     expected = self._pass(self.matches, self._adopted())
 
-    def _explained(self, node: Node, failing: Sequence[Node], expected: Mapping[Node, Tensor]) -> Fault | None:
+    def _explained(
+        self, node: Node, failing: Sequence[Node], expected: Mapping[Node, Tensor]
+    ) -> FaultyOperation | None:
         """The fault of an operation, if with one of the artifact's values for it what follows agrees."""
         explained, best, matches = (0, 0), None, None
         for match in self._candidates(node, expected.get(node)):
@@ -168,7 +170,7 @@ class _Following:
         if best is None:
             return None
         self.matches = matches
-        return Fault(node, best.sqnr_db, best.value)
+        return FaultyOperation(node, best.sqnr_db, best.value)
 
     def _candidates(self, node: Node, wanted: Tensor | None) -> Iterator[Match]:
         if wanted is None or not wanted.is_floating_point():

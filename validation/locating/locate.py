@@ -17,11 +17,11 @@ from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.scoring.metrics import MAX_SQNR_DB, sqnr_db
-from tinysam2.validation.gates import PARITY_LIMITS
 from tinysam2.validation.locating.float_graph import FloatGraph, moves_only
 from tinysam2.validation.locating.following import Followed, follow
 from tinysam2.validation.locating.intermediates import Intermediates, open_intermediates
-from tinysam2.validation.parity.parity import UNITS
+from tinysam2.validation.parity.check import UNITS
+from tinysam2.validation.parity.gates import PARITY_LIMITS
 from tinysam2.validation.parity.recording import Call, RecordingBackend
 from tinysam2.validation.parity.scenes import Scene
 
@@ -29,8 +29,9 @@ FRAMES = 8
 """Frames that are recorded unless fewer are wanted: by then the bank is full and slots were replaced."""
 
 ORDINARY_DB = {"fp32": 100.0, "fp16": 50.0}
-"""The least SQNR of an operation against what the float model makes of the artifact's own inputs to it: 20 and 14 dB
-below the least that was measured of `nano`'s honest artifacts, 120.2 and 63.8 dB. A weight off by a tenth gives 20."""
+"""By precision, the least SQNR of an operation against what the float model makes of the artifact's own inputs to it.
+
+Below what unmodified artifacts reach, and far above what a wrong weight gives: docs/locating.md."""
 
 
 @dataclass(frozen=True)

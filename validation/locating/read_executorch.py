@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from executorch.exir import schema
-from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary, serialize_pte_binary
+from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
 from executorch.exir.scalar_type import ScalarType
 from executorch.runtime import Runtime, Verification
 
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.pte_file import XNNPACK, open_pte
 from tinysam2.validation.locating.intermediates import Intermediates, Values
 from tinysam2.validation.locating.xnnpack_taps import tapped
 
-XNNPACK = "XnnpackBackend"
 VIEW = "executorch_prim::et_view"
 ARENA = 1
 """The memory that a method's own tensors are planned in."""
@@ -34,8 +34,8 @@ class ExecuTorchIntermediates(Intermediates):
         self._methods, self._programs = {}, []
         for path in dict.fromkeys(files.values()):
             programs = [program for program, file in files.items() if file == path]
+            file = open_pte(path)
             try:
-                file = deserialize_pte_binary(path.read_bytes())
                 plans = [plan for plan in file.program.execution_plan if plan.name in programs]
                 own = {plan.name: len(plan.outputs) for plan in plans}
                 for plan in plans:

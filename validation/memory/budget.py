@@ -41,32 +41,22 @@ class Budget:
 
 NO_GROWTH = Limit(0, "memory does not grow with the video")
 
+BANK = "an object's bank in fp32; docs/memory.md#the-budget"
+MOST = "about a tenth above the most that any target takes in fp32; docs/memory.md#the-budget"
+
+
+def _budget(bank: float, activations: float, weights: float, total: float) -> Budget:
+    return Budget(Limit(bank, BANK), *(Limit(mib, MOST) for mib in (activations, weights, total)), NO_GROWTH)
+
+
 DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(
     {
-        "tinysam2": Budget(
-            bank=Limit(0.53, "fp32 bank of 1984 tokens: 0.515 MiB"),
-            activations=Limit(120, "ExecuTorch plans 108.5 MiB for memory attention, the most of any"),
-            weights=Limit(76, "ExecuTorch stores 69.0 MiB in fp32, the most of any"),
-            total=Limit(320, "ExecuTorch takes 291.2 MiB: 69.0 of weights, 205.7 in four arenas, 16 of features"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
-        "tinysam2-512": Budget(
-            bank=Limit(0.15, "fp32 bank of 496 tokens: 0.141 MiB"),
-            activations=Limit(21, "memory attention takes 18.8 MiB, the most of any"),
-            weights=Limit(60, "ExecuTorch stores 55.3 MiB in fp32, the most of any"),
-            total=Limit(125, "the float model's weights, features and peaks in four arenas that stay: 111.6 MiB"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
-        "nano": Budget(
-            bank=Limit(0.025, "fp32 bank of 124 tokens: 0.024 MiB"),
-            activations=Limit(2.5, "LiteRT's image encoder takes 2.25 MiB, the most of any"),
-            weights=Limit(9.5, "ExecuTorch stores 8.65 MiB, the most of any"),
-            total=Limit(15.4, "LiteRT takes 13.98 MiB, the most of any: 8.3 of weights, 5.1 in four arenas"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
+        "tinysam2": _budget(bank=0.53, activations=120, weights=76, total=320),
+        "tinysam2-512": _budget(bank=0.15, activations=21, weights=60, total=125),
+        "nano": _budget(bank=0.025, activations=2.5, weights=9.5, total=15.4),
     }
 )
-"""By preset, a tenth or so above the most that any target takes in fp32: `tinysam2 validate` prints the figures."""
+"""By preset. `tinysam2 validate` prints what is taken."""
 
 LIMITS = tuple(field.name for field in fields(Budget))
 

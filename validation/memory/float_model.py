@@ -12,7 +12,7 @@ from tinysam2.mobile_runtime.memory.accounting import ModelMemory, Peak, account
 from tinysam2.mobile_runtime.memory.liveness import Lifetime
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.validation.cost.cost import SHAPES_ONLY, OperatorCount, Weights
+from tinysam2.validation.cost.count import SHAPES_ONLY, OperatorCount, Weights
 
 FP32_BYTES = 4
 

@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
+from tinysam2.core.units import KIB
 from tinysam2.data.prompts import prompts_of_mask
 from tinysam2.data.sample_clip import render_sample_clip
 from tinysam2.mobile_runtime.backend import Backend
@@ -112,7 +113,7 @@ def _settled_bytes() -> int:
 
 
 def _status(field: str) -> int:
-    return int(STATUS.read_text().split(f"{field}:")[1].split()[0]) * 1024
+    return int(STATUS.read_text().split(f"{field}:")[1].split()[0]) * KIB
 
 
 def _trim() -> Callable[[int], int] | None:

@@ -8,7 +8,7 @@ from tinysam2.core.silencing import silenced
 from tinysam2.core.targets import TARGETS
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.tracker import Tracker
-from tinysam2.validation.parity.parity import ChainParity, ParityCheck, ProgramParity
+from tinysam2.validation.parity.check import ChainParity, ParityCheck, ProgramParity
 from tinysam2.validation.parity.recording import RecordingBackend
 from tinysam2.validation.parity.scenes import Scene
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-KIB, MIB = 2**10, 2**20
+from tinysam2.core.units import KIB, MIB
 
 KINDS = {
     "db": lambda value: f"{value:.1f} dB",

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from tinysam2.core.units import MIB
+
 PARTS = {"weights": "solid", "activations": "hatch", "features": "rows", "bank": "dots"}
 """Parts of a model's memory in the order of the stack, and their fills."""
 
@@ -14,7 +16,7 @@ def memory_view(report: Mapping) -> dict:
         for name, program in model["memory"]["programs"].items():
             row = {"model": model["name"], "at": f"{model['at']}/programs/{name}", **program}
             rows.setdefault(name, []).append(row)
-    limits = {name: limit["mib"] * 2**20 for name, limit in report["budget"].items()}
+    limits = {name: limit["mib"] * MIB for name, limit in report["budget"].items()}
     return {
         "parts": PARTS,
         "models": models,

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
-from tinysam2.validation.gates import Gate, regresses
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import Budget
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
-from tinysam2.validation.parity.parity import ChainParity, ProgramParity
+from tinysam2.validation.parity.check import ChainParity, ProgramParity
+from tinysam2.validation.parity.gates import regresses
 from tinysam2.validation.reporting.environment import Environment, this_environment
 
 REPORT_VERSION = 3

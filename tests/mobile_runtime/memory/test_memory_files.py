@@ -71,8 +71,7 @@ def pte():
 def read_pte(pte, monkeypatch, tmp_path):
     from tinysam2.mobile_runtime.memory import pte as memory_pte
 
-    monkeypatch.setattr(memory_pte, "deserialize_pte_binary", lambda data: pte)
-    (tmp_path / "a.pte").write_bytes(b"")
+    monkeypatch.setattr(memory_pte, "open_pte", lambda path: pte)
     return memory_pte.read_pte_memory(tmp_path / "a.pte", {"program": SPEC})
 
 

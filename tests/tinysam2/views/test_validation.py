@@ -7,11 +7,11 @@ import pytest
 from tinysam2.core.config import preset
 from tinysam2.core.contract import program_contract
 from tinysam2.mobile_runtime.memory.accounting import Peak, TensorBytes, account
-from tinysam2.validation.gates import memory_gates
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, Limit
+from tinysam2.validation.memory.gates import memory_gates
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
-from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity, ProgramParity, TensorParity
 from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 from tinysam2.views.validation import print_report
 

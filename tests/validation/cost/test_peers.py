@@ -7,7 +7,7 @@ import pytest
 from tinysam2.core.config import PRESETS
 from tinysam2.core.contract import program_contract
 from tinysam2.validation.cost import peers
-from tinysam2.validation.cost.cost import model_cost
+from tinysam2.validation.cost.count import model_cost
 from tinysam2.validation.cost.peers import PEERS
 
 MIB = 2**20

@@ -7,7 +7,7 @@ import pytest
 from tinysam2.core.config import PRESETS, preset
 from tinysam2.core.contract import bank_spec
 from tinysam2.core.errors import InputError
-from tinysam2.validation.gates import MIB
+from tinysam2.core.units import MIB
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, LIMITS, Limit, read_budget
 from tinysam2.validation.memory.float_model import float_memory
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tinysam2.core.config import preset
-from tinysam2.validation.cost.cost import model_cost
+from tinysam2.validation.cost.count import model_cost
 from tinysam2.validation.memory.float_model import float_memory
 
 

@@ -5,13 +5,14 @@ import pytest
 
 from tinysam2.core.config import preset
 from tinysam2.core.errors import InputError
+from tinysam2.core.units import MIB
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.validation.gates import GROWTH_NOISE_MIB, MIB, memory_gates
 from tinysam2.validation.memory import process as memory_process
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS
+from tinysam2.validation.memory.gates import GROWTH_NOISE_MIB, memory_gates
 from tinysam2.validation.memory.measured import can_measure, measure
 from tinysam2.validation.memory.process import measure_artifacts, measure_float
-from tinysam2.validation.parity.parity import ChainParity, ClipParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity
 
 FRAMES = 120
 

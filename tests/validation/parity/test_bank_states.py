@@ -19,7 +19,7 @@ from tinysam2.validation.parity.bank_states import (
     possible_states,
     states_of,
 )
-from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.recording import Call, RecordingBackend
 from tinysam2.validation.parity.scenes import sample_scene, scene_of_clip
 from tinysam2.validation.validate import follow_scene

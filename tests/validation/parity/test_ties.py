@@ -12,7 +12,7 @@ from tinysam2.core.contract import MASK_DECODER
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import tracked_object
-from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.ties import TIED, near_answers
 
 APART = 2 * TIED

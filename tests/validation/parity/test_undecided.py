@@ -8,8 +8,8 @@ import pytest
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER, NEXT, QUALITY_LEVELS
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.validation.gates import parity_gates
-from tinysam2.validation.parity.parity import HALF_WAY, UNDECIDED, ChainParity, ClipParity, ParityCheck, ProgramParity
+from tinysam2.validation.parity.check import HALF_WAY, UNDECIDED, ChainParity, ClipParity, ParityCheck, ProgramParity
+from tinysam2.validation.parity.gates import parity_gates
 
 GONE = -1024.0
 QUALITY, AGE = f"{NEXT}slot_quality", f"{NEXT}slot_age"

@@ -13,12 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tinysam2.core.config import preset
+from tinysam2.core.units import MIB
 from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
-from tinysam2.validation.gates import MIB, memory_gates, parity_gates
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS
+from tinysam2.validation.memory.gates import memory_gates
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import BANK_STATES, TWO_OBJECTS, StateCalls
-from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.gates import parity_gates
 from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 
 FRAMES, SIZE = 5, (96, 72)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
-from tinysam2.validation.gates import Gate
+from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
-from tinysam2.validation.parity.parity import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.parity.check import ChainParity, ClipParity, ProgramParity, TensorParity
 from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 
 PASSED = Gate("clip", "mean mask IoU", 1.0, 0.99, True, "why")

@@ -10,7 +10,7 @@ from tinysam2.core.contract import program_contract
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.network.repvit import RepViT
 from tinysam2.models.network.tinysam2 import TinySAM2
-from tinysam2.validation.cost.cost import SHAPES_ONLY, OperatorCount, Weights, count_program, model_cost
+from tinysam2.validation.cost.count import SHAPES_ONLY, OperatorCount, Weights, count_program, model_cost
 
 FP32 = 4
 MIB = 2**20

@@ -1,7 +1,7 @@
 """A clip and prompts to masks and an overlay video, one frame at a time."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from tinysam2.data.prompts import Prompt
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.tracker import Tracker
-from tinysam2.views.console import Steps
 
 OVERLAY = "overlay.mp4"
 VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"}
@@ -52,15 +51,22 @@ def is_video(output: Path) -> bool:
     return output.suffix.lower() == ".mp4"
 
 
-def track_clip(backend: Backend, clip: Clip, prompts: Mapping[int, Prompt], output: Path, steps: Steps) -> TrackedClip:
+def track_clip(
+    backend: Backend,
+    clip: Clip,
+    prompts: Mapping[int, Prompt],
+    output: Path,
+    watch: Callable[[Iterable[np.ndarray], str, int | None], Iterable[np.ndarray]] = lambda frames, *_: frames,
+) -> TrackedClip:
     """Tracks what is prompted on a clip's first frame, in constant memory, and writes results to `output`.
 
     An .mp4 file gets the overlay video; a folder gets it too, beside an index PNG mask a frame. Either
-    appears whole or not at all. Raises InputError at a frame that cannot be read.
+    appears whole or not at all. watch: passes frames on; it gets the name of the step and the number of frames, None
+    where that is not known. Raises InputError at a frame that cannot be read.
     """
     tracker, frames, first_seconds, seconds = Tracker(backend), 0, 0.0, 0.0
     with one_thread(), _results(output, clip.frames_per_second) as write:
-        for frame in steps.counted(clip, f"tracking {clip.name}", clip.frame_count):
+        for frame in watch(clip, f"tracking {clip.name}", clip.frame_count):
             started = time.perf_counter()
             tracked = tracker.track(frame, {} if frames else prompts)
             elapsed = time.perf_counter() - started

@@ -7,8 +7,9 @@ import pytest
 
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER, NEXT
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.validation.gates import memory_gates, parity_gates
-from tinysam2.validation.parity.parity import ParityCheck
+from tinysam2.validation.memory.gates import memory_gates
+from tinysam2.validation.parity.check import ParityCheck
+from tinysam2.validation.parity.gates import parity_gates
 from tinysam2.validation.parity.recording import RecordingBackend
 
 Tensors = dict[str, np.ndarray]

@@ -1,0 +1,4 @@
+"""Units of memory, in bytes."""
+
+KIB = 2**10
+MIB = 2**20
