@@ -41,34 +41,58 @@ class Budget:
 
 NO_GROWTH = Limit(0, "memory does not grow with the video")
 
-DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(
-    {
-        "tinysam2": Budget(
-            bank=Limit(0.53, "fp32 bank of 1984 tokens: 0.515 MiB"),
-            activations=Limit(120, "ExecuTorch plans 108.5 MiB for memory attention, the most of any"),
-            weights=Limit(76, "ExecuTorch stores 69.0 MiB in fp32, the most of any"),
-            total=Limit(320, "ExecuTorch takes 291.2 MiB: 69.0 of weights, 205.7 in four arenas, 16 of features"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
-        "tinysam2-512": Budget(
-            bank=Limit(0.15, "fp32 bank of 496 tokens: 0.141 MiB"),
-            activations=Limit(21, "memory attention takes 18.8 MiB, the most of any"),
-            weights=Limit(60, "ExecuTorch stores 55.3 MiB in fp32, the most of any"),
-            total=Limit(125, "the float model's weights, features and peaks in four arenas that stay: 111.6 MiB"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
-        "nano": Budget(
-            bank=Limit(0.025, "fp32 bank of 124 tokens: 0.024 MiB"),
-            activations=Limit(2.5, "LiteRT's image encoder takes 2.25 MiB, the most of any"),
-            weights=Limit(9.5, "ExecuTorch stores 8.65 MiB, the most of any"),
-            total=Limit(15.4, "LiteRT takes 13.98 MiB, the most of any: 8.3 of weights, 5.1 in four arenas"),
-            growth_over_300_frames=NO_GROWTH,
-        ),
-    }
-)
+_BUDGETS: dict[str, Budget] = {
+    "tinysam2": Budget(
+        bank=Limit(0.53, "fp32 bank of 1984 tokens: 0.515 MiB"),
+        activations=Limit(120, "ExecuTorch plans 108.5 MiB for memory attention, the most of any"),
+        weights=Limit(76, "ExecuTorch stores 69.0 MiB in fp32, the most of any"),
+        total=Limit(320, "ExecuTorch takes 291.2 MiB: 69.0 of weights, 205.7 in four arenas, 16 of features"),
+        growth_over_300_frames=NO_GROWTH,
+    ),
+    "tinysam2-512": Budget(
+        bank=Limit(0.15, "fp32 bank of 496 tokens: 0.141 MiB"),
+        activations=Limit(21, "memory attention takes 18.8 MiB, the most of any"),
+        weights=Limit(60, "ExecuTorch stores 55.3 MiB in fp32, the most of any"),
+        total=Limit(125, "the float model's weights, features and peaks in four arenas that stay: 111.6 MiB"),
+        growth_over_300_frames=NO_GROWTH,
+    ),
+    "nano": Budget(
+        bank=Limit(0.025, "fp32 bank of 124 tokens: 0.024 MiB"),
+        activations=Limit(2.5, "LiteRT's image encoder takes 2.25 MiB, the most of any"),
+        weights=Limit(9.5, "ExecuTorch stores 8.65 MiB, the most of any"),
+        total=Limit(15.4, "LiteRT takes 13.98 MiB, the most of any: 8.3 of weights, 5.1 in four arenas"),
+        growth_over_300_frames=NO_GROWTH,
+    ),
+}
+
+DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(_BUDGETS)
 """By preset, a tenth or so above the most that any target takes in fp32: `tinysam2 validate` prints the figures."""
 
 LIMITS = tuple(field.name for field in fields(Budget))
+
+
+def register_budget(preset: str, budget: Budget) -> None:
+    """Gives a preset its budget; `tinysam2.register_preset` adds the preset with it.
+
+    Raises InputError where the preset has one.
+    """
+    if preset in DEFAULT_BUDGETS:
+        raise InputError(f"preset '{preset}' already has a memory budget; choose another name")
+    _BUDGETS[preset] = budget
+
+
+def unregister_budget(preset: str) -> None:
+    """Takes a preset's budget out again; nothing happens where it has none."""
+    _BUDGETS.pop(preset, None)
+
+
+def default_budget(preset: str) -> Budget:
+    """The preset's own budget. Raises InputError where it has none."""
+    if preset not in DEFAULT_BUDGETS:
+        raise InputError(
+            f"preset '{preset}' has no memory budget; register it with one, by tinysam2.register_preset(config, budget)"
+        )
+    return DEFAULT_BUDGETS[preset]
 
 
 def read_budget(path: Path | None, preset: str) -> Budget:
@@ -77,7 +101,7 @@ def read_budget(path: Path | None, preset: str) -> Budget:
     The file is one object; its keys are fields of `Budget`, its values MiB. Raises InputError where it is missing,
     is no such object, or a limit is unknown or no number of at least 0.
     """
-    budget = DEFAULT_BUDGETS[preset]
+    budget = default_budget(preset)
     if path is None:
         return budget
     if not path.is_file():
