@@ -10,6 +10,7 @@ from pathlib import Path
 from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import AGES, EMPTY_AGE, MAX_POINTS, NEXT, bank_spec, program_contract
+from tinysam2.core.errors import InputError
 from tinysam2.core.targets import TARGETS
 from tinysam2.core.units import MIB
 
@@ -18,7 +19,10 @@ REPORT, PAGE = "report.json", "report.html"
 MANIFEST_VERSION = 1
 """Raised when a field of the manifest changes its meaning or goes."""
 
-PLATFORMS = tuple(dict.fromkeys(platform for target in TARGETS.values() for platform in target.shipped_for))
+
+def platforms() -> tuple[str, ...]:
+    """Every phone platform that a target is shipped for."""
+    return tuple(dict.fromkeys(platform for target in TARGETS.values() for platform in target.shipped_for))
 
 
 def write_bundle(
@@ -28,9 +32,12 @@ def write_bundle(
 
     cards: of all artifacts in the folder `artifacts`, of which the platform's are taken. report: the validation's
     JSON, whose verdict for these targets the manifest repeats. page: the same report for people, as HTML.
+    Raises InputError where no artifact is for the platform.
     """
+    shipped = [card for card in cards if platform in card.target_entry.shipped_for]
+    if not shipped:
+        raise InputError(f"{artifacts} holds no artifacts for '{platform}'; the platforms are {', '.join(platforms())}")
     folder.mkdir(parents=True)
-    shipped = [card for card in cards if platform in TARGETS[card.target].shipped_for]
     for card in shipped:
         for name in dict.fromkeys(card.files.values()):
             _copy(artifacts / name, folder / name)
@@ -64,8 +71,8 @@ def _manifest(platform: str, cards: Sequence[ArtifactCard], report: Mapping) -> 
                 "precision": card.precision,
                 "io_dtype": card.io_dtype,
                 "files": dict(card.files),
-                "runtime": TARGETS[card.target].runtime,
-                "tensors_are_passed": TARGETS[card.target].addressing,
+                "runtime": card.target_entry.runtime,
+                "tensors_are_passed": card.target_entry.addressing,
                 "versions": dict(card.versions),
             }
             for card in cards

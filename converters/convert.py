@@ -8,7 +8,7 @@ from tinysam2.converters.export import export_programs
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.errors import InputError
 from tinysam2.core.silencing import silenced
-from tinysam2.core.targets import INT8, TARGETS, Target
+from tinysam2.core.targets import INT8, TARGETS, Target, target
 from tinysam2.models.quantization.conversion import quantizable_layers, unfolded
 from tinysam2.models.quantization.recipe import W8
 from tinysam2.models.weights.checkpoint import LoadedModel
@@ -26,34 +26,35 @@ def convert_model(
     Raises InputError where the precision is int8 and the model is not quantized, or the other way round, and where a
     target does not take what the recipe asks for.
     """
+    targets = {name: target(name) for name in precisions}
     for name, precision in precisions.items():
         check_precision_of(loaded, precision)
-        check_recipe_of(loaded, TARGETS[name])
+        check_recipe_of(loaded, targets[name])
     folder.mkdir(parents=True, exist_ok=True)
     with silenced():
         exported, cards = {}, []
         for name, precision in precisions.items():
-            target = TARGETS[name]
+            entry = targets[name]
             quantized = loaded.recipe is not None
-            unfold = quantized and target.unfolded_weights
+            unfold = quantized and entry.unfolded_weights
             if unfold not in exported:
                 progress("exporting the programs")
                 model = unfolded(loaded.model) if unfold else loaded.model
                 # LiteRT's converter would round the table to int8; it keeps the sines.
                 exported[unfold] = list(export_programs(model, fold_position=quantized and not unfold))
-            progress(f"converting to {target.title} {precision}")
-            files = target.load_converter().convert(exported[unfold], precision, folder)
+            progress(f"converting to {entry.title} {precision}")
+            files = entry.load_converter().convert(exported[unfold], precision, folder)
             card = ArtifactCard(
-                target=target.name,
+                target=entry.name,
                 preset=loaded.model.config.name,
                 precision=precision,
-                io_dtype=target.precisions[precision],
+                io_dtype=entry.precisions[precision],
                 files=files,
                 weights=loaded.source,
                 weights_digest=loaded.digest,
                 trained=loaded.trained,
                 versions={
-                    package: importlib.metadata.version(package) for package in ("tinysam2", "torch", *target.packages)
+                    package: importlib.metadata.version(package) for package in ("tinysam2", "torch", *entry.packages)
                 },
             )
             card.write(folder)
@@ -77,7 +78,8 @@ def check_recipe_of(loaded: LoadedModel, target: Target) -> None:
         return
     layers = quantizable_layers(loaded.model)
     if alone := [name for name, place in layers.items() if loaded.recipe.precision(*place) == W8]:
+        taken_by = " or ".join(name for name, entry in TARGETS.items() if entry.int8_weights_alone)
         raise InputError(
             f"{loaded.source} has int8 weights with float activations (w8: {alone[0]}), which {target.title} does not "
-            "take; quantize with a recipe of w8a8 and float, or convert to coreml"
+            f"take; quantize with a recipe of w8a8 and float, or convert to {taken_by}"
         )

@@ -1,7 +1,7 @@
 """Validation: artifacts follow the float model through clips, and every gate gives its verdict."""
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 from tinysam2.core.artifacts import ArtifactCard, read_card, targets_in
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
-from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.core.targets import INT8, TORCH
 from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker, tracked_object
@@ -24,7 +25,7 @@ from tinysam2.validation.memory.budget import Budget, read_budget
 from tinysam2.validation.memory.float_model import float_memory
 from tinysam2.validation.memory.gates import memory_gates
 from tinysam2.validation.memory.measured import MeasuredMemory
-from tinysam2.validation.memory.process import TORCH, measure_artifacts, measure_float
+from tinysam2.validation.memory.process import measure_artifacts, measure_float
 from tinysam2.validation.parity.bank_states import (
     CHANGES,
     StateCalls,
@@ -75,7 +76,7 @@ def validate_artifacts(
     """
     cards = read_cards(folder)
     budget = budget or read_budget(None, loaded.model.config.name)
-    checks = {card.target: ParityCheck(load_artifacts(TARGETS[card.target], folder)) for card in cards}
+    checks = {card.target: ParityCheck(load_artifacts(card.target_entry, folder)) for card in cards}
     reference, clips = TorchBackend(loaded.model), []
     with one_thread():
         for number, scene in enumerate(scenes, start=1):
@@ -200,4 +201,13 @@ def _report_target(
         memory=memory,
         measured=measured,
         gates=gates,
+        not_available=tuple(_not_available(card, memory)),
     )
+
+
+def _not_available(card: ArtifactCard, memory: ModelMemory | None) -> Iterator[str]:
+    """What no gate could judge, because the target's entry or backend does not have it."""
+    if memory is None:
+        yield "static memory"
+    if card.precision == INT8 and card.target_entry.integer_reader is None:
+        yield "integers"

@@ -70,14 +70,19 @@ def copied(artifacts, tmp_path):
     return copy
 
 
-@pytest.fixture
-def tinysam2():
+@pytest.fixture(scope="session")
+def run_tinysam2():
     """Runs a command line and returns click's result."""
 
     def run(*arguments: object):
         return CliRunner().invoke(commands, [str(argument) for argument in arguments])
 
     return run
+
+
+@pytest.fixture
+def tinysam2(run_tinysam2):
+    return run_tinysam2
 
 
 def _converted(folder: Path, loaded, **precisions: str) -> Path:

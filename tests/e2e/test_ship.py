@@ -9,8 +9,8 @@ import pytest
 
 import tinysam2.converters.convert
 from tinysam2.core.artifacts import read_card, targets_in
-from tinysam2.validation import gates
 from tinysam2.validation.memory.measured import can_measure
+from tinysam2.validation.parity import gates
 
 
 @pytest.fixture

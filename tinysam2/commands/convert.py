@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from tinysam2.core.config import ModelConfig
-from tinysam2.core.targets import INT8, Target, checked_precision, target
+from tinysam2.core.targets import INT8, Target, checked_precision
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
-    Named,
+    TARGET,
     checkpoint_option,
     json_option,
     precision_option,
@@ -21,7 +21,7 @@ from tinysam2.inputs.options import (
 
 
 @click.command(short_help="Convert the model for one target.")
-@click.argument("target", type=Named(target), metavar="TARGET")
+@click.argument("target", type=TARGET)
 @preset_option()
 @checkpoint_option
 @precision_option
@@ -42,9 +42,9 @@ def command(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Convert the model's four programs for TARGET: coreml, executorch or tflite.
+    """Convert the model's four programs for a target.
 
-    Writes the artifacts and a card, TARGET.json, that says what they were made from and with.
+    Writes the artifacts and a card, named after the target, that says what they were made from and with.
 
     \b
     Example:

@@ -64,7 +64,8 @@ def command(
       tinysam2 ship --preset nano --checkpoint mine.safetensors --output dist
       tinysam2 ship --budget budget.json
     """
-    for target in TARGETS.values():
+    targets = [target for target in TARGETS.values() if target.shipped_for]
+    for target in targets:
         target.require_installed()
 
     from tinysam2.core.files import atomic_path, check_output_folder
@@ -77,7 +78,7 @@ def command(
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchains")
         from tinysam2.converters import convert
-        from tinysam2.converters.bundle import PLATFORMS, write_bundle
+        from tinysam2.converters.bundle import platforms, write_bundle
         from tinysam2.models.weights.checkpoint import load_model, shipped_weights
         from tinysam2.validation.parity.scenes import sample_scene
         from tinysam2.validation.reporting.gallery import Gallery
@@ -87,7 +88,11 @@ def command(
         artifacts = Path(name)
         int8 = None if checkpoint else shipped_weights(preset, quantized=True) is not None
         loaded = load_model(preset, checkpoint, quantized=False if floats else int8)
-        precisions = {name: INT8 if loaded.recipe else target.default_precision for name, target in TARGETS.items()}
+        if loaded.recipe:
+            left_out = [target.name for target in targets if INT8 not in target.precisions]
+            precisions = {target.name: INT8 for target in targets if target.name not in left_out}
+        else:
+            left_out, precisions = [], {target.name: target.default_precision for target in targets}
         cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
         gallery = Gallery()
         report = validate_artifacts(
@@ -100,15 +105,18 @@ def command(
             gallery,
         )
         shipped = report.passed or keep_failed
+        shipped_to = [name for name in platforms() if any(name in card.target_entry.shipped_for for card in cards)]
         if shipped:
             steps.begin("writing the bundles")
             page = render_page(report.to_json(), gallery.shots())
             with atomic_path(output) as bundles:
-                for platform in PLATFORMS:
+                for platform in shipped_to:
                     write_bundle(platform, cards, artifacts, report.to_json(), page, bundles / platform)
     print_report(report)
+    if left_out:
+        click.echo(f"left out, not available in {INT8}: {', '.join(left_out)}")
     if shipped:
-        for platform in PLATFORMS:
+        for platform in shipped_to:
             click.echo(f"{platform}: {output / platform}")
     else:
         click.echo("no bundle was written; --keep-failed writes them all the same")

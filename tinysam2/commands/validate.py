@@ -118,6 +118,11 @@ def command(
         raise InputError("--locate follows float values, and these artifacts are int8; leave --locate out")
     if locate:
         check_output_file(artifacts / PLOT)
+        if all(card.target_entry.value_reader is None for card in cards):
+            raise InputError(
+                f"--locate needs intermediate values, which are not available of {', '.join(c.target for c in cards)}; "
+                "leave --locate out"
+            )
     if clip and not (points or box or mask):
         mask = first_mask_of(clip)
 
@@ -170,6 +175,9 @@ def command(
         print_report(result)
         if locate:
             print_located(located, artifacts / PLOT)
+            for card in cards:
+                if card.target_entry.value_reader is None:
+                    click.echo(f"{card.target}'s values: not available")
         for report in reports:
             click.echo(f"report: {report}")
     sys.exit(0 if result.passed else 1)

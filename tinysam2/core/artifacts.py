@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tinysam2.core.config import PRESETS, ModelConfig
+from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import program_contract
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
-from tinysam2.core.targets import TARGETS, Target
+from tinysam2.core.targets import TARGETS, Target, target
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class ArtifactCard:
 
     @property
     def config(self) -> ModelConfig:
-        return PRESETS[self.preset]
+        return preset(self.preset)
 
     @property
     def target_entry(self) -> Target:
-        return TARGETS[self.target]
+        return target(self.target)
 
     def write(self, folder: Path) -> None:
         write_text(card_path(folder, self.target), json.dumps(asdict(self), indent=2) + "\n")

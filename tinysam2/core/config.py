@@ -1,9 +1,15 @@
 """What a TinySAM 2 is made of: one frozen dataclass a concern, each checked when it is made, and the presets."""
 
 import math
+import re
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from tinysam2.core.errors import InputError, require_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,7 @@ class ModelConfig:
         return replace(self, bank=bank)
 
 
-PRESETS: dict[str, ModelConfig] = {
+_PRESETS: dict[str, ModelConfig] = {
     config.name: config
     for config in (
         ModelConfig("tinysam2", image_size=1024, repvit=REPVIT_VARIANTS["m1"]),
@@ -217,6 +223,27 @@ PRESETS: dict[str, ModelConfig] = {
         ),
     )
 }
+
+
+PRESETS: "Mapping[str, ModelConfig]" = MappingProxyType(_PRESETS)
+"""Every preset by name, those registered later too."""
+
+
+def register_config(config: ModelConfig) -> None:
+    """Adds a preset; `tinysam2.register_preset` adds its memory budget too.
+
+    Raises InputError where the name is taken or no file name.
+    """
+    if config.name in PRESETS:
+        raise InputError(f"preset '{config.name}' is already registered; choose another name")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", config.name):
+        raise InputError(f"a preset cannot be named '{config.name}'; use lower-case letters, digits, '.', - and _")
+    _PRESETS[config.name] = config
+
+
+def unregister_config(name: str) -> None:
+    """Takes a preset out again. Raises InputError where there is none of that name."""
+    del _PRESETS[preset(name).name]
 
 
 def preset(name: str) -> ModelConfig:

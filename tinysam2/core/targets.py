@@ -1,10 +1,11 @@
-"""The conversion targets, as data: the one registry that converters, runtimes and commands read.
+"""The conversion targets, as data: the one registry that converters, runtimes, validation and commands read.
 
-A target is one file in `converters`, one backend in `mobile_runtime`, and one entry here.
+A target is one entry that names its modules. What a target lacks is None in its entry.
 """
 
 import importlib
 import importlib.util
+import re
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
@@ -18,30 +19,52 @@ if TYPE_CHECKING:
 INT8 = "int8"
 """The precision that takes a quantized model's weights."""
 
+PRECISIONS = ("fp32", "fp16", INT8)
+"""Every precision that a target may offer: validation has limits for these."""
+
+IO_DTYPES = ("float32", "float16")
+
+TORCH = "torch"
+"""The float model's name where a runtime is asked for."""
+
+RESERVED = (TORCH, "report", "manifest")
+"""Names that no target may have: the float model's, and those of the JSON files beside a card."""
+
 
 @dataclass(frozen=True)
 class Target:
     """One runtime that the programs are converted for.
 
-    name: as on the command line. title: as its makers spell it. extra: what to install (`tinysam2[extra]`).
-    packages: the import names that the extra brings. converter, backend: modules of this project.
+    name: as on the command line. title: as its makers spell it. packages: import names of the toolchain, which are
+    its distributions' names too. extra: what installs them (`tinysam2[extra]`); None where no extra does.
+    precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
+    shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     addressing: how a program's tensors are passed to it. unfolded_weights: whether the converter takes int8 weights
     in the form of `tinysam2.models.quantization.layers.FrozenLayer.unfold`. int8_weights_alone: whether it takes int8
     weights beside float activations (a recipe's w8).
-    precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
-    shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
+
+    The modules, by full name; None: not available.
+
+    | field | the module offers |
+    |---|---|
+    | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]` |
+    | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` is the static memory or None |
+    | integer_reader | `read_contents(path: Path, programs: tuple[str, ...]) -> Contents` |
+    | value_reader | `open_values(files: Mapping[str, Path]) -> Intermediates` |
     """
 
     name: str
     title: str
-    extra: str
     packages: tuple[str, ...]
-    converter: str
-    backend: str
+    converter: str | None
+    backend: str | None
     precisions: "Mapping[str, str]"
     shipped_for: tuple[str, ...]
     runtime: str
     addressing: str
+    extra: str | None = None
+    integer_reader: str | None = None
+    value_reader: str | None = None
     unfolded_weights: bool = False
     int8_weights_alone: bool = False
 
@@ -50,70 +73,125 @@ class Target:
         return next(iter(self.precisions))
 
     def load_converter(self) -> ModuleType:
-        """The target's converter, its toolchain imported with it. `InputError` where the extra is missing."""
-        self.require_installed()
-        return importlib.import_module(self.converter)
+        """The target's converter, its toolchain imported with it. `InputError` where there is none or the toolchain
+        is missing."""
+        return self._load(self.converter, "converter")
 
     def load_backend(self) -> ModuleType:
-        """The target's backend, its runtime imported with it. `InputError` where the extra is missing."""
+        """The target's backend, its runtime imported with it. `InputError` as `load_converter`."""
+        return self._load(self.backend, "backend")
+
+    def load_integer_reader(self) -> ModuleType:
+        """What reads the integers of the target's int8 files. `InputError` as `load_converter`."""
+        return self._load(self.integer_reader, "integer reader")
+
+    def load_value_reader(self) -> ModuleType:
+        """What opens the target's files to their intermediate values. `InputError` as `load_converter`."""
+        return self._load(self.value_reader, "reader of intermediate values")
+
+    def _load(self, module: str | None, what: str) -> ModuleType:
+        if module is None:
+            raise InputError(f"target {self.name} has no {what}: not available")
         self.require_installed()
-        return importlib.import_module(self.backend)
+        return importlib.import_module(module)
 
     def require_installed(self) -> None:
         """Checks, without importing it, that the toolchain is there."""
         missing = [package for package in self.packages if importlib.util.find_spec(package) is None]
         if missing:
+            what = f"'tinysam2[{self.extra}]'" if self.extra else " ".join(self.packages)
             raise InputError(
                 f"target {self.name} needs the package {missing[0]}, which is not installed; "
-                f"install it with: pip install 'tinysam2[{self.extra}]'"
+                f"install it with: pip install {what}"
             )
 
 
-TARGETS: "Mapping[str, Target]" = MappingProxyType(
-    {
-        target.name: target
-        for target in (
-            Target(
-                name="coreml",
-                title="Core ML",
-                extra="coreml",
-                packages=("coremltools",),
-                converter="tinysam2.converters.coreml",
-                backend="tinysam2.mobile_runtime.coreml_backend",
-                precisions=MappingProxyType({"fp16": "float16", "fp32": "float32", INT8: "float32"}),
-                shipped_for=("ios",),
-                runtime="Core ML, iOS 17 or newer",
-                addressing="by the contract's names",
-                int8_weights_alone=True,
-            ),
-            Target(
-                name="executorch",
-                title="ExecuTorch",
-                extra="executorch",
-                packages=("executorch",),
-                converter="tinysam2.converters.executorch",
-                backend="tinysam2.mobile_runtime.executorch_backend",
-                precisions=MappingProxyType({"fp32": "float32", INT8: "float32"}),
-                shipped_for=("ios", "android"),
-                runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
-                addressing="by position, in the contract's order",
-            ),
-            Target(
-                name="tflite",
-                title="LiteRT",
-                extra="tflite",
-                packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
-                converter="tinysam2.converters.litert.converter",
-                backend="tinysam2.mobile_runtime.litert_backend",
-                precisions=MappingProxyType({"fp32": "float32", "fp16": "float32", INT8: "float32"}),
-                shipped_for=("android",),
-                runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
-                addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
-                unfolded_weights=True,
-            ),
+_TARGETS: dict[str, Target] = {}
+
+TARGETS: "Mapping[str, Target]" = MappingProxyType(_TARGETS)
+"""Every target by name, those registered later too."""
+
+
+def register_target(target: Target) -> None:
+    """Adds a target, which every command, the validation and the bundles then offer.
+
+    Raises InputError where the name is taken, reserved or no file name, or a precision or dtype is unknown.
+    """
+    if target.name in TARGETS:
+        raise InputError(f"target '{target.name}' is already registered; choose another name")
+    if target.name in RESERVED or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", target.name):
+        raise InputError(
+            f"a target cannot be named '{target.name}'; use lower-case letters, digits, - and _, "
+            f"and none of {', '.join(RESERVED)}"
         )
-    }
-)
+    if not target.precisions:
+        raise InputError(f"target {target.name} has no precision; name at least one of {', '.join(PRECISIONS)}")
+    for precision, dtype in target.precisions.items():
+        if precision not in PRECISIONS:
+            raise InputError(
+                f"target {target.name} has an unknown precision '{precision}'; it must be one of: "
+                f"{', '.join(PRECISIONS)}"
+            )
+        if dtype not in IO_DTYPES:
+            raise InputError(
+                f"target {target.name} has inputs of '{dtype}' in {precision}; they must be one of: "
+                f"{', '.join(IO_DTYPES)}"
+            )
+    _TARGETS[target.name] = target
+
+
+def unregister_target(name: str) -> None:
+    """Takes a target out again. Raises InputError where there is none of that name."""
+    del _TARGETS[target(name).name]
+
+
+for _entry in (
+    Target(
+        name="coreml",
+        title="Core ML",
+        extra="coreml",
+        packages=("coremltools",),
+        converter="tinysam2.converters.coreml",
+        backend="tinysam2.mobile_runtime.coreml_backend",
+        integer_reader="tinysam2.validation.integers.read_coreml",
+        value_reader="tinysam2.validation.locating.read_coreml",
+        precisions=MappingProxyType({"fp16": "float16", "fp32": "float32", INT8: "float32"}),
+        shipped_for=("ios",),
+        runtime="Core ML, iOS 17 or newer",
+        addressing="by the contract's names",
+        int8_weights_alone=True,
+    ),
+    Target(
+        name="executorch",
+        title="ExecuTorch",
+        extra="executorch",
+        packages=("executorch",),
+        converter="tinysam2.converters.executorch",
+        backend="tinysam2.mobile_runtime.executorch_backend",
+        integer_reader="tinysam2.validation.integers.read_executorch",
+        value_reader="tinysam2.validation.locating.read_executorch",
+        precisions=MappingProxyType({"fp32": "float32", INT8: "float32"}),
+        shipped_for=("ios", "android"),
+        runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
+        addressing="by position, in the contract's order",
+    ),
+    Target(
+        name="tflite",
+        title="LiteRT",
+        extra="tflite",
+        packages=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+        converter="tinysam2.converters.litert.converter",
+        backend="tinysam2.mobile_runtime.litert_backend",
+        integer_reader="tinysam2.validation.integers.read_tflite",
+        value_reader="tinysam2.validation.locating.read_tflite",
+        precisions=MappingProxyType({"fp32": "float32", "fp16": "float32", INT8: "float32"}),
+        shipped_for=("android",),
+        runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
+        addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
+        unfolded_weights=True,
+    ),
+):
+    register_target(_entry)
 
 
 def target(name: str) -> Target:

@@ -1,6 +1,6 @@
 """Options that several commands share, checked as they are parsed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -8,15 +8,10 @@ import click
 from tinysam2.core.config import PRESETS, preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
-from tinysam2.core.targets import TARGETS
+from tinysam2.core.targets import TARGETS, TORCH, target
 from tinysam2.inputs.training import DEVICES
 
 DEFAULT_PRESET = "nano"
-
-TORCH = "torch"
-BACKENDS = (TORCH, *TARGETS)
-
-PRECISIONS = tuple(dict.fromkeys(name for target in TARGETS.values() for name in target.precisions))
 
 FILE_OR_FOLDER = click.Path(path_type=Path)
 
@@ -31,12 +26,19 @@ PLOT = "located.png"
 
 
 class Named(click.ParamType):
-    """An entry of a registry, given by its name; the registry says in its own words what it has not got."""
+    """An entry of a registry, given by its name; the registry says in its own words what it has not got.
+
+    lookup: name -> entry. names: those there are, asked for when help is shown, so that entries may come later.
+    """
 
     name = "name"
 
-    def __init__(self, lookup: Callable[[str], object]) -> None:
-        self.lookup = lookup
+    def __init__(self, lookup: Callable[[str], object], names: Callable[[], Iterable[str]]) -> None:
+        self.lookup, self.names = lookup, names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        shown = "|".join(self.names())
+        return f"{{{shown}}}" if isinstance(param, click.Argument) else f"[{shown}]"
 
     def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> object:
         return self.lookup(value) if isinstance(value, str) else value
@@ -68,20 +70,33 @@ def choices(names) -> str:
     return f"[{'|'.join(names)}]"
 
 
+def backends() -> tuple[str, ...]:
+    """Every runtime: the float model's, and the targets'."""
+    return (TORCH, *TARGETS)
+
+
 def backend(name: str) -> str:
     """The name of a runtime; `InputError` names the ones there are."""
-    if name not in BACKENDS:
-        raise InputError(f"unknown backend '{name}'; the backends are {', '.join(BACKENDS)}")
+    if name not in backends():
+        raise InputError(f"unknown backend '{name}'; the backends are {', '.join(backends())}")
     return name
+
+
+def precisions() -> tuple[str, ...]:
+    """Every precision that a target has."""
+    return tuple(dict.fromkeys(name for entry in TARGETS.values() for name in entry.precisions))
+
+
+TARGET = Named(target, lambda: TARGETS)
+"""A target's name, as its entry."""
 
 
 def preset_option(default: str | None = DEFAULT_PRESET):
     """`--preset NAME`, as a `ModelConfig`; None: no default, so that an explicit one can be told."""
     return click.option(
         "--preset",
-        type=Named(preset),
+        type=Named(preset, lambda: PRESETS),
         default=default,
-        metavar=choices(PRESETS),
         show_default=True if default else DEFAULT_PRESET,
         help="The model's size.",
     )
@@ -96,7 +111,7 @@ checkpoint_option = click.option(
 
 precision_option = click.option(
     "--precision",
-    metavar=choices(PRECISIONS),
+    type=Named(str, precisions),
     help="Of the artifact; each target has its own default and not every target has each.",
 )
 
@@ -175,8 +190,7 @@ def model_options(default_backend: str | None = None) -> Callable[[Callable], Ca
     """
     backend_option = click.option(
         "--backend",
-        type=Named(backend),
-        metavar=choices(BACKENDS),
+        type=Named(backend, backends),
         required=default_backend is None,
         default=default_backend,
         show_default=default_backend is not None,

@@ -26,9 +26,11 @@ def print_report(report: Report) -> None:
         found = f"; {gate['found']}" if gate["found"] else ""
         click.echo(f"  failed: {target['target']} {gate_sentence(gate)} ({gate['reason']}){found}")
     for target in report.targets:
-        unmeasured = "" if target.measured else "; growth of memory not measured"
+        notes = "" if target.measured else "; growth of memory not measured"
+        if target.not_available:
+            notes += f"; not available: {', '.join(target.not_available)}"
         verdict = "passed" if target.passed else "FAILED"
-        click.echo(f"{verdict}: {target.target} {target.precision} ({target.runtime}{unmeasured})")
+        click.echo(f"{verdict}: {target.target} {target.precision} ({target.runtime}{notes})")
 
 
 def _print_target(target: TargetReport) -> None:
@@ -59,7 +61,10 @@ def _print_target(target: TargetReport) -> None:
     }
     told = ", ".join(f"{share:.1%} of {what}" for what, share in shares.items() if share is not None)
     click.echo(f"  as the float model: {told}")
-    _print_programs(target.memory)
+    if target.memory:
+        _print_programs(target.memory)
+    else:
+        click.echo("  static memory: not available")
 
 
 def _print_clips(report: Report) -> None:
@@ -131,7 +136,9 @@ def _print_memory(report: Report) -> None:
         )
 
 
-def _memory_row(name: str, memory: ModelMemory) -> tuple[str, ...]:
+def _memory_row(name: str, memory: ModelMemory | None) -> tuple[str, ...]:
+    if memory is None:
+        return (name, *["-"] * 6, "not available")
     largest = max((program.activations for program in memory.programs.values()), key=lambda peak: peak.bytes)
     parts = (memory.weights, largest, memory.activations, memory.features, memory.bank, memory.total)
     return (name, *map(_mib, parts), memory.activations.known)

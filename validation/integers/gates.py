@@ -19,8 +19,8 @@ TOLD = 3
 
 def integer_gates(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Iterator[Gate]:
     """Verdicts on the integers in the files of a card, read back and held to the checkpoint they were made from; none
-    where it is a float one. Raises InputError where a file cannot be read."""
-    if loaded.recipe is not None:
+    where it is a float one, or the target has no integer reader. Raises InputError where a file cannot be read."""
+    if loaded.recipe is not None and card.target_entry.integer_reader is not None:
         yield from gates_of(check_artifact(loaded, folder, card))
 
 

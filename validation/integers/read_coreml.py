@@ -20,13 +20,14 @@ UNREAD = {"conv_transpose", "einsum", "scaled_dot_product_attention", "gru", "ls
 """No layer of the model becomes one; counted as nothing they would raise the share of int8."""
 
 
-def read_contents(path: Path, program: str) -> Contents:
-    """All products of a package, in its order.
+def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
+    """All products of a package, which holds the one program named, in its order.
 
     An activation counts as int8 only where its `quantize` or `dequantize` stands right beside the product, or behind
     the ReLU that does: that is what Core ML fuses into an int8 kernel. Raises InputError where the package cannot be
     read, or multiplies in a way that is not known.
     """
+    (program,) = programs
     return Contents(list(_Package(path, program).products()))
 
 

@@ -1,7 +1,7 @@
 """What every target's file is opened to: the values that its programs compute on the way to their outputs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,33 +30,9 @@ class Intermediates(ABC):
         """Runs a program on the contract's inputs, in its order and the artifact's own dtype."""
 
 
-def _coreml(files: Mapping[str, Path]) -> Intermediates:
-    from tinysam2.validation.locating.read_coreml import CoreMLIntermediates
-
-    return CoreMLIntermediates(files)
-
-
-def _executorch(files: Mapping[str, Path]) -> Intermediates:
-    from tinysam2.validation.locating.read_executorch import ExecuTorchIntermediates
-
-    return ExecuTorchIntermediates(files)
-
-
-def _litert(files: Mapping[str, Path]) -> Intermediates:
-    from tinysam2.validation.locating.read_tflite import LiteRTIntermediates
-
-    return LiteRTIntermediates(files)
-
-
-OPENED: Mapping[str, Callable[[Mapping[str, Path]], Intermediates]] = {
-    "coreml": _coreml,
-    "executorch": _executorch,
-    "tflite": _litert,
-}
-"""Target -> what opens its files, program -> file, to their values."""
-
-
 def open_intermediates(folder: Path, card: ArtifactCard) -> Intermediates:
-    """A card's artifacts in a folder, opened. Raises InputError where a file cannot be read."""
+    """A card's artifacts in a folder, opened. Raises InputError where a file cannot be read, or the target has no
+    reader of intermediate values."""
+    reader = card.target_entry.load_value_reader()
     with silenced():
-        return OPENED[card.target]({program: folder / file for program, file in card.files.items()})
+        return reader.open_values({program: folder / file for program, file in card.files.items()})

@@ -1,6 +1,6 @@
 """Where an artifact goes wrong: the first layer of each program whose own error leaves the ordinary."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,7 +9,6 @@ import numpy as np
 from torch.fx import Node
 
 from tinysam2.core.artifacts import ArtifactCard
-from tinysam2.core.targets import TARGETS
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
@@ -115,6 +114,11 @@ def record_calls(loaded: LoadedModel, scene: Scene, frames: int = FRAMES) -> dic
     return calls
 
 
+def shows_values(cards: Iterable[ArtifactCard]) -> list[ArtifactCard]:
+    """Those cards whose target has a reader of intermediate values."""
+    return [card for card in cards if card.target_entry.value_reader is not None]
+
+
 def locate(
     cards: Sequence[ArtifactCard],
     folder: Path,
@@ -122,15 +126,15 @@ def locate(
     calls: Mapping[str, Sequence[Call]],
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[ProgramErrors]:
-    """Finds the first layer that goes wrong, for every target and every program in `graphs`.
+    """Finds the first layer that goes wrong, for every program in `graphs` of every target that shows its values.
 
     calls: by program, as recorded of the float model. progress is told each step as it begins. Raises InputError where
     an artifact cannot be read.
     """
     found = []
     with one_thread():
-        for card in cards:
-            backend = load_artifacts(TARGETS[card.target], folder)
+        for card in shows_values(cards):
+            backend = load_artifacts(card.target_entry, folder)
             opened = open_intermediates(folder, card)
             for program, graph in graphs.items():
                 progress(f"locating: {card.target} {program}")

@@ -22,3 +22,8 @@ class CoreMLIntermediates(Intermediates):
         computed = interpreted.run_with_intermediates(**inputs)
         outputs = tuple(computed[name] for name in interpreted.outputs)
         return Values(tuple(v for v in computed.values() if v.dtype.kind == "f"), outputs)
+
+
+def open_values(files: Mapping[str, Path]) -> Intermediates:
+    """A target's files, program -> file, opened to their values."""
+    return CoreMLIntermediates(files)

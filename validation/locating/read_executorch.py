@@ -129,3 +129,8 @@ class _Arena:
         # Every type is at most eight bytes.
         self.sizes[ARENA] = offset + 8 * max(1, math.prod(tensor.sizes))
         tensor.allocation_info = schema.AllocationDetails(ARENA, offset & 0xFFFFFFFF, offset >> 32)
+
+
+def open_values(files: Mapping[str, Path]) -> Intermediates:
+    """A target's files, program -> file, opened to their values."""
+    return ExecuTorchIntermediates(files)

@@ -54,3 +54,8 @@ def _float_results(path: Path) -> dict[str, tuple[int, list[int]]]:
         floats = [int(index) for index in computed if graph.tensors[index].type == schema.TensorType.FLOAT32]
         found[signature.signatureKey.decode()] = (signature.subgraphIndex, floats)
     return found
+
+
+def open_values(files: Mapping[str, Path]) -> Intermediates:
+    """A target's files, program -> file, opened to their values."""
+    return LiteRTIntermediates(files)

@@ -49,16 +49,40 @@ def _budget(bank: float, activations: float, weights: float, total: float) -> Bu
     return Budget(Limit(bank, BANK), *(Limit(mib, MOST) for mib in (activations, weights, total)), NO_GROWTH)
 
 
-DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(
-    {
-        "tinysam2": _budget(bank=0.53, activations=120, weights=76, total=320),
-        "tinysam2-512": _budget(bank=0.15, activations=21, weights=60, total=125),
-        "nano": _budget(bank=0.025, activations=2.5, weights=9.5, total=15.4),
-    }
-)
+_BUDGETS: dict[str, Budget] = {
+    "tinysam2": _budget(bank=0.53, activations=120, weights=76, total=320),
+    "tinysam2-512": _budget(bank=0.15, activations=21, weights=60, total=125),
+    "nano": _budget(bank=0.025, activations=2.5, weights=9.5, total=15.4),
+}
+
+DEFAULT_BUDGETS: Mapping[str, Budget] = MappingProxyType(_BUDGETS)
 """By preset. `tinysam2 validate` prints what is taken."""
 
 LIMITS = tuple(field.name for field in fields(Budget))
+
+
+def register_budget(preset: str, budget: Budget) -> None:
+    """Gives a preset its budget; `tinysam2.register_preset` adds the preset with it.
+
+    Raises InputError where the preset has one.
+    """
+    if preset in DEFAULT_BUDGETS:
+        raise InputError(f"preset '{preset}' already has a memory budget; choose another name")
+    _BUDGETS[preset] = budget
+
+
+def unregister_budget(preset: str) -> None:
+    """Takes a preset's budget out again; nothing happens where it has none."""
+    _BUDGETS.pop(preset, None)
+
+
+def default_budget(preset: str) -> Budget:
+    """The preset's own budget. Raises InputError where it has none."""
+    if preset not in DEFAULT_BUDGETS:
+        raise InputError(
+            f"preset '{preset}' has no memory budget; register it with one, by tinysam2.register_preset(config, budget)"
+        )
+    return DEFAULT_BUDGETS[preset]
 
 
 def read_budget(path: Path | None, preset: str) -> Budget:
@@ -67,7 +91,7 @@ def read_budget(path: Path | None, preset: str) -> Budget:
     The file is one object; its keys are fields of `Budget`, its values MiB. Raises InputError where it is missing,
     is no such object, or a limit is unknown or no number of at least 0.
     """
-    budget = DEFAULT_BUDGETS[preset]
+    budget = default_budget(preset)
     if path is None:
         return budget
     if not path.is_file():

@@ -6,20 +6,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from tinysam2.core.config import PRESETS
+from tinysam2.core.config import PRESETS, BankConfig, ModelConfig, RepViTConfig, preset, register_config
 from tinysam2.core.errors import InputError
 from tinysam2.core.silencing import silenced
-from tinysam2.core.targets import TARGETS
+from tinysam2.core.targets import TARGETS, TORCH, Target, register_target, target
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory, can_measure, measure
-
-TORCH = "torch"
 
 
 def measure_artifacts(
@@ -48,10 +46,13 @@ def _run(arguments: Sequence[str], frames: int, progress: Callable[[int], None])
     if not can_measure():
         return None
     command = [sys.executable, "-m", "tinysam2.validation.memory.process", *arguments, "--frames", str(frames)]
+    # A fresh process knows neither what was registered in this one nor where its modules lie.
+    command += ["--registered", _registered_json()]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer: dict = {}
     with (
         tempfile.TemporaryFile("w+", errors="replace") as noise,
-        _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True)) as process,
+        _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True, env=environment)) as process,
     ):
         for line in process.stdout:
             answer = json.loads(line)
@@ -81,9 +82,10 @@ def _ended(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
 def main() -> None:
     """Measures, and answers in lines of JSON: `frames_done` as it goes, then `measured`, or `refused` and why."""
     parser = argparse.ArgumentParser(prog="python -m tinysam2.validation.memory.process", description=__doc__)
-    parser.add_argument("backend", choices=[TORCH, *TARGETS])
+    parser.add_argument("backend", help="torch or a target")
     parser.add_argument("path", type=Path, help="the folder of artifacts, or torch's checkpoint")
-    parser.add_argument("--preset", choices=PRESETS, help="the checkpoint's")
+    parser.add_argument("--preset", help="the checkpoint's")
+    parser.add_argument("--registered", type=json.loads, default={}, help="targets and presets that are used, as JSON")
     parser.add_argument("--frames", type=int, default=FRAMES)
     chosen = parser.parse_args()
     with _answers() as answers:
@@ -92,6 +94,7 @@ def main() -> None:
             print(json.dumps(answer), file=answers, flush=True)
 
         try:
+            _register(chosen.registered)
             with silenced():
                 load = _loader(chosen.backend, chosen.path, chosen.preset)
             say(measured=asdict(measure(load, chosen.frames, lambda done: say(frames_done=done))))
@@ -99,17 +102,39 @@ def main() -> None:
             say(refused=str(error))
 
 
-def _loader(backend: str, path: Path, preset: str | None) -> Callable[[], Backend]:
-    """A function that loads the model, everything that it imports being there already."""
+def _registered_json() -> str:
+    """The registered targets and presets as JSON, from which `_register` makes them again."""
+    targets = [{**vars(entry), "precisions": dict(entry.precisions)} for entry in TARGETS.values()]
+    return json.dumps({"targets": targets, "presets": [asdict(config) for config in PRESETS.values()]})
+
+
+def _register(described: Mapping) -> None:
+    """Registers those targets and presets of a `_registered_json` that are not there yet."""
+    for fields in described.get("targets", ()):
+        if fields["name"] not in TARGETS:
+            register_target(Target(**_with_tuples(fields)))
+    for fields in described.get("presets", ()):
+        if fields["name"] not in PRESETS:
+            repvit, bank = RepViTConfig(**_with_tuples(fields["repvit"])), BankConfig(**fields["bank"])
+            register_config(ModelConfig(**{**fields, "repvit": repvit, "bank": bank}))
+
+
+def _with_tuples(fields: Mapping) -> dict:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _loader(backend: str, path: Path, named: str | None) -> Callable[[], Backend]:
+    """A function that loads the model, everything that it imports being there already. named: torch's preset."""
     if backend == TORCH:
         from tinysam2.mobile_runtime.torch_backend import TorchBackend
         from tinysam2.models.weights.checkpoint import load_model
 
-        return lambda: TorchBackend(load_model(PRESETS[preset], path).model)
+        return lambda: TorchBackend(load_model(preset(named), path).model)
     from tinysam2.mobile_runtime.loading import load_artifacts
 
-    TARGETS[backend].load_backend()
-    return lambda: load_artifacts(TARGETS[backend], path)
+    entry = target(backend)
+    entry.load_backend()
+    return lambda: load_artifacts(entry, path)
 
 
 @contextmanager

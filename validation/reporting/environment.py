@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = (
-    "tinysam2", "torch", "numpy", "pillow", "av", "coremltools", "executorch", "ai-edge-litert", "litert-torch",
-)  # fmt: skip
-"""Distributions whose versions a reader of figures asks for, where they are installed."""
+from tinysam2.core.targets import TARGETS
+
+PACKAGES = ("tinysam2", "torch", "numpy", "pillow", "av")
+"""Distributions whose versions a reader of figures asks for, beside those of the targets."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def this_environment() -> Environment:
 
 
 def _versions() -> Iterator[tuple[str, str]]:
-    for name in PACKAGES:
+    of_targets = (package.replace("_", "-") for target in TARGETS.values() for package in target.packages)
+    for name in dict.fromkeys((*PACKAGES, *of_targets)):
         try:
             yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -41,7 +41,7 @@ def _row(target: Mapping) -> str:
         written(chain["mean_iou"], "iou"),
         written(chain["min_iou"], "iou"),
         written(chain["bank_bytes"], "bytes"),
-        written(target["memory"]["total"]["bytes"], "bytes"),
+        written(target["memory"]["total"]["bytes"], "bytes") if target["memory"] else "not available",
         written(target["measured"]["growth"], "bytes") if target["measured"] else "not measured",
     )
     return "| " + " | ".join(cell if cell.startswith("**") else _escaped(cell) for cell in cells) + " |"

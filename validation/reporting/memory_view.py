@@ -9,8 +9,10 @@ PARTS = {"weights": "solid", "activations": "hatch", "features": "rows", "bank":
 
 
 def memory_view(report: Mapping) -> dict:
-    """The models, float model first, as stacks; and their programs, every model's beside the others'."""
-    models = list(_models(report))
+    """The models, float model first, as stacks; their programs, every model's beside the others'; and the
+    names of those whose memory is not available."""
+    every = list(_models(report))
+    models = [model for model in every if model["memory"]]
     rows: dict[str, list[dict]] = {}
     for model in models:
         for name, program in model["memory"]["programs"].items():
@@ -20,13 +22,14 @@ def memory_view(report: Mapping) -> dict:
     return {
         "parts": PARTS,
         "models": models,
+        "not_available": [model["name"] for model in every if not model["memory"]],
         "programs": rows,
         "limits": limits,
         "end": _axis([*(model["memory"]["total"]["bytes"] for model in models), limits["total"]]),
         "activations_end": _axis(
             [*(row["activations"]["bytes"] for entries in rows.values() for row in entries), limits["activations"]]
         ),
-        "measured": [model for model in models if model["measured"]],
+        "measured": [model for model in every if model["measured"]],
     }
 
 

@@ -33,7 +33,8 @@ class ClipReport:
 class TargetReport:
     """One target's artifacts: what was measured and whether it passed.
 
-    memory: what the artifacts tell. measured: in a fresh process; None where it was not.
+    memory: what the artifacts tell; None where they do not. measured: in a fresh process; None where it was not.
+    not_available: what the target does not offer, so that no gate judges it.
     """
 
     target: str
@@ -42,9 +43,10 @@ class TargetReport:
     versions: dict[str, str]
     programs: tuple[ProgramParity, ...]
     chain: ChainParity
-    memory: ModelMemory
+    memory: ModelMemory | None
     measured: MeasuredMemory | None
     gates: tuple[Gate, ...]
+    not_available: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -53,7 +55,7 @@ class TargetReport:
     def to_json(self) -> dict:
         return {
             **asdict(self),
-            "memory": _memory_json(self.memory),
+            "memory": self.memory and _memory_json(self.memory),
             "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
             "chain": self._chain_json(),
             "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinysam2.models.network.layers import LinearReLU
-from tinysam2.validation.integers.artifact import READERS
 from tinysam2.validation.integers.products import Contents
 
 PROGRAM = "image_encoder"
@@ -114,4 +113,6 @@ def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
 @pytest.fixture(scope="session")
 def read() -> Callable[[str, Path], Contents]:
     """The contents of a file, by its target's reader."""
-    return lambda target, path: READERS[target](path, (PROGRAM,))
+    from tinysam2.core.targets import TARGETS
+
+    return lambda target, path: TARGETS[target].load_integer_reader().read_contents(path, (PROGRAM,))

@@ -110,10 +110,9 @@ def converted(tiny, tmp_path_factory) -> Callable[[str], Path]:
 def followed(tiny, graph):
     """What following an artifact's file says."""
     from tinysam2.validation.locating.following import follow
-    from tinysam2.validation.locating.intermediates import OPENED
 
     def run(target: str, path: Path):
-        values = OPENED[target]({PROGRAM: path}).run(PROGRAM, tiny.inputs)
+        values = TARGETS[target].load_value_reader().open_values({PROGRAM: path}).run(PROGRAM, tiny.inputs)
         return follow(graph, tiny.inputs, values, LIMIT_DB)
 
     return run
@@ -196,13 +195,11 @@ def test_what_follows_a_wrong_layer_is_not_blamed_for_what_came_in(target, broke
 
 @every_target
 def test_a_file_that_cannot_be_read_is_refused(target, converted, tmp_path):
-    from tinysam2.validation.locating.intermediates import OPENED
-
     converted(target)
     path = tmp_path / "cut"
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="cut"):
-        OPENED[target]({PROGRAM: path})
+        TARGETS[target].load_value_reader().open_values({PROGRAM: path})
 
 
 class Card:
