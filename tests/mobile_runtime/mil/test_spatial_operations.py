@@ -52,11 +52,57 @@ def sampled(rows, columns):
     return lambda x: along(along(x, x.ndim - 2, rows), x.ndim - 1, columns)
 
 
+def normalized(x, axes, eps, gamma=None, beta=None, channel=1):
+    """Mean and variance over axes taken out; gamma and beta along one axis."""
+    shape = [-1 if axis == channel else 1 for axis in range(x.ndim)]
+    mean = x.mean(axes, keepdim=True)
+    result = (x - mean) / ((x - mean).square().mean(axes, keepdim=True) + eps).sqrt()
+    return result if gamma is None else result * t(gamma).reshape(shape) + t(beta).reshape(shape)
+
+
+def by_channel(array, x):
+    return t(array).reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def response_normed(x, size, alpha, beta, k):
+    """Each channel over a power of the squares of itself and its neighbours."""
+    reach, channels = size // 2, x.shape[1]
+    sums = [x[:, max(c - reach, 0) : c + reach + 1].square().sum(1) for c in range(channels)]
+    return x / (k + alpha / size * torch.stack(sums, 1)) ** beta
+
+
+def convolved(x, w):
+    """A convolution without padding by its definition: a sum over the kernel's positions."""
+    height, width = (size - kernel + 1 for size, kernel in zip(x.shape[2:], w.shape[2:], strict=True))
+    return sum(
+        torch.einsum("nchw,oc->nohw", x[:, :, i : i + height, j : j + width], w[:, :, i, j])
+        for i in range(w.shape[2])
+        for j in range(w.shape[3])
+    )
+
+
+def spread(x, w, stride):
+    """A transposed convolution by its definition: each element adds the kernel, times itself, to the output."""
+    height, width = ((size - 1) * stride + kernel for size, kernel in zip(x.shape[2:], w.shape[2:], strict=True))
+    out = torch.zeros(x.shape[0], w.shape[1], height, width)
+    for i in range(x.shape[2]):
+        for j in range(x.shape[3]):
+            added = torch.einsum("nc,cohw->nohw", x[:, :, i, j], w)
+            out[:, :, i * stride : i * stride + w.shape[2], j * stride : j * stride + w.shape[3]] += added
+    return out
+
+
+def windows(x, kernel, stride):
+    """All windows of a plane, without padding, by rows: (..., rows, columns, height, width)."""
+    view = np.lib.stride_tricks.sliding_window_view(x.numpy(), kernel, axis=(-2, -1))
+    return view[..., ::stride, ::stride, :, :]
+
+
 LINE = np.float32([[[[0.0, 1.0]]]])
 
 CASES = {
     "conv": [
-        conv(lambda x: F.conv2d(x, t(W2))),
+        conv(lambda x: convolved(x, t(W2))),
         conv(lambda x: F.conv2d(x, t(W2), t(BIAS), stride=2), bias=BIAS, strides=[2, 2], pad_type="valid"),
         conv(lambda x: F.conv2d(x, t(W2), padding=(1, 2)), pad_type="custom", pad=[1, 1, 2, 2]),
         conv(lambda x: F.conv2d(F.pad(x, (3, 1, 0, 2)), t(W2)), pad_type="custom", pad=[0, 2, 3, 1]),
@@ -76,13 +122,13 @@ CASES = {
         (
             lambda mb, x, w: mb.conv(x=x, weight=w),
             {"x": (1, 4, 5, 5), "w": (6, 4, 3, 3)},
-            lambda x, w: F.conv2d(x, w),
+            convolved,
         ),
     ],
     "conv_transpose": [
-        transposed(lambda x: F.conv_transpose2d(x, t(T2))),
+        transposed(lambda x: spread(x, t(T2), 1)),
         transposed(lambda x: F.conv_transpose2d(x, t(T2), t(BIAS), stride=2), bias=BIAS, strides=[2, 2]),
-        transposed(lambda x: F.conv_transpose2d(x, t(T22), stride=2), weight=T22, strides=[2, 2]),
+        transposed(lambda x: spread(x, t(T22), 2), weight=T22, strides=[2, 2]),
         transposed(
             lambda x: F.conv_transpose2d(x, t(T2), stride=2, padding=1),
             strides=[2, 2],
@@ -119,7 +165,7 @@ CASES = {
         transposed(lambda x: F.conv_transpose3d(x, t(T3)), x=(1, 4, 3, 4, 5), weight=T3),
     ],
     "avg_pool": [
-        pool("avg_pool", lambda x: F.avg_pool2d(x, (3, 2), 1), kernel_sizes=[3, 2], pad_type="valid"),
+        pool("avg_pool", lambda x: windows(x, (3, 2), 1).mean((-2, -1)), kernel_sizes=[3, 2], pad_type="valid"),
         pool(
             "avg_pool",
             lambda x: F.avg_pool2d(x, 3, 2, 1),
@@ -181,7 +227,7 @@ CASES = {
         ),
     ],
     "max_pool": [
-        pool("max_pool", lambda x: F.max_pool2d(x, (3, 2), 1), kernel_sizes=[3, 2], pad_type="valid"),
+        pool("max_pool", lambda x: windows(x, (3, 2), 1).max((-2, -1)), kernel_sizes=[3, 2], pad_type="valid"),
         pool(
             "max_pool",
             lambda x: F.max_pool2d(x, 3, 2, 1),
@@ -227,7 +273,7 @@ CASES = {
     "l2_pool": [
         pool(
             "l2_pool",
-            lambda x: F.lp_pool2d(x, 2.0, 3, 2),
+            lambda x: np.sqrt((windows(x, (3, 3), 2) ** 2).sum((-2, -1))),
             kernel_sizes=[3, 3],
             strides=[2, 2],
             pad_type="valid",
@@ -368,38 +414,41 @@ CASES = {
         (
             lambda mb, x: mb.batch_norm(x=x, mean=BIAS, variance=BIAS**2),
             {"x": (2, 6, 3, 4)},
-            lambda x: F.batch_norm(x, t(BIAS), t(BIAS**2), eps=1e-5),
+            lambda x: (x - by_channel(BIAS, x)) / (by_channel(BIAS**2, x) + 1e-5).sqrt(),
         ),
         (
             lambda mb, x: mb.batch_norm(x=x, mean=BIAS, variance=BIAS**2, gamma=BIAS, beta=-BIAS, epsilon=0.01),
             {"x": (2, 6, 3)},
-            lambda x: F.batch_norm(x, t(BIAS), t(BIAS**2), t(BIAS), t(-BIAS), eps=0.01),
+            lambda x: (
+                (x - by_channel(BIAS, x)) / (by_channel(BIAS**2, x) + 0.01).sqrt() * by_channel(BIAS, x)
+                - by_channel(BIAS, x)
+            ),
         ),
     ],
     "instance_norm": [
-        (lambda mb, x: mb.instance_norm(x=x), {"x": (2, 6, 3, 4)}, lambda x: F.instance_norm(x)),
+        (lambda mb, x: mb.instance_norm(x=x), {"x": (2, 6, 3, 4)}, lambda x: normalized(x, (2, 3), 1e-5)),
         (
             lambda mb, x: mb.instance_norm(x=x, gamma=BIAS, beta=-BIAS, epsilon=0.1),
             {"x": (2, 6, 7)},
-            lambda x: F.instance_norm(x, weight=t(BIAS), bias=t(-BIAS), eps=0.1),
+            lambda x: normalized(x, 2, 0.1, BIAS, -BIAS),
         ),
     ],
     "layer_norm": [
-        (lambda mb, x: mb.layer_norm(x=x, axes=[-1]), {"x": (2, 3, 6)}, lambda x: F.layer_norm(x, (6,))),
+        (lambda mb, x: mb.layer_norm(x=x, axes=[-1]), {"x": (2, 3, 6)}, lambda x: normalized(x, -1, 1e-5)),
         (
             lambda mb, x: mb.layer_norm(x=x, axes=[0, 1, 2]),
             {"x": (2, 3, 6)},
-            lambda x: F.layer_norm(x, (2, 3, 6)),
+            lambda x: normalized(x, (0, 1, 2), 1e-5),
         ),
         (
             lambda mb, x: mb.layer_norm(x=x, axes=[2], gamma=BIAS, beta=-BIAS, epsilon=0.1),
             {"x": (2, 3, 6)},
-            lambda x: F.layer_norm(x, (6,), t(BIAS), t(-BIAS), 0.1),
+            lambda x: normalized(x, 2, 0.1, BIAS, -BIAS, channel=2),
         ),
         (
             lambda mb, x: mb.layer_norm(x=x, axes=[1], gamma=BIAS, beta=-BIAS, epsilon=1e-6),
             {"x": (2, 6, 3, 4)},
-            lambda x: F.layer_norm(x.permute(0, 2, 3, 1), (6,), t(BIAS), t(-BIAS), 1e-6).permute(0, 3, 1, 2),
+            lambda x: normalized(x, 1, 1e-6, BIAS, -BIAS),
         ),
     ],
     "l2_norm": [
@@ -418,12 +467,12 @@ CASES = {
         (
             lambda mb, x: mb.local_response_norm(x=x, size=3),
             {"x": (2, 6, 3, 4)},
-            lambda x: F.local_response_norm(x, 3, 1e-4, 0.75, 1.0),
+            lambda x: response_normed(x, 3, 1e-4, 0.75, 1.0),
         ),
         (
             lambda mb, x: mb.local_response_norm(x=x, size=5, alpha=0.1, beta=0.5, k=2.0),
             {"x": (2, 6, 3)},
-            lambda x: F.local_response_norm(x, 5, 0.1, 0.5, 2.0),
+            lambda x: response_normed(x, 5, 0.1, 0.5, 2.0),
         ),
     ],
 }
