@@ -44,7 +44,7 @@ HEAVY = (
     "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "litert_torch", "torch", "torchao",
     "transformers",
 )  # fmt: skip
-SLOW_TO_START = (*HEAVY, "PIL", "av", "numpy", "rich", "safetensors")
+SLOW_TO_START = (*HEAVY, "PIL", "av", "numpy", "rich", "safetensors", "scipy")
 
 
 def python_files(root: Path) -> Iterator[Path]:
