@@ -127,7 +127,7 @@ def test_a_registered_target_is_found_until_it_is_taken_out(outside):
 
 @pytest.mark.parametrize("load", ["load_converter", "load_backend", "load_integer_reader", "load_value_reader"])
 def test_what_a_target_lacks_is_answered_as_not_available(load):
-    with pytest.raises(InputError, match="target outside has no .*: not available"):
+    with pytest.raises(InputError, match=r"target outside has no .*: not available"):
         getattr(OUTSIDE, load)()
 
 
