@@ -25,7 +25,6 @@ from tinysam2.core.artifacts import card_path
 from tinysam2.core.config import preset
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
-from tinysam2.core.targets import TARGETS
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
@@ -51,7 +50,7 @@ def benches(loaded: LoadedModel, folder: Path) -> list[Bench]:
                 f"{card_path(folder, card.target)} was made from other weights ({card.weights}) than "
                 f"{loaded.source}; convert again, or name those with --checkpoint"
             )
-        found.append(Bench(loaded, folder, card, Remembering(load_artifacts(TARGETS[card.target], folder), KEPT)))
+        found.append(Bench(loaded, folder, card, Remembering(load_artifacts(card.target_entry, folder), KEPT)))
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tinysam2.core.artifacts import ArtifactCard
-from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.core.targets import INT8
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.models.weights.checkpoint import LoadedModel
@@ -37,7 +37,7 @@ class Bench:
 
     @property
     def name(self) -> str:
-        return f"{TARGETS[self.card.target].title} {self.card.precision}"
+        return f"{self.card.target_entry.title} {self.card.precision}"
 
     @contextmanager
     def copied(self) -> Iterator[Path]:
@@ -65,18 +65,19 @@ class Fault:
 
     name, what: in a word, and in a sentence. of: "loop" (what a runtime passes), "weights", "file", "program" or
     "integers"; "" for none. breaks: what a bench becomes; raises InputError where the broken artifact is refused.
-    targets: those that it can be done to.
+    own_files: whether it can be done only where each program lies in a file of its own.
     """
 
     name: str
     what: str
     of: str
     breaks: Callable[[Bench], Broken]
-    targets: tuple[str, ...] = tuple(TARGETS)
+    own_files: bool = False
 
     def applies(self, bench: Bench) -> bool:
         """Whether it can be made there: integers are broken in int8 artifacts alone, weights in float ones."""
-        if bench.card.target not in self.targets:
+        files = bench.card.files.values()
+        if self.own_files and len(set(files)) < len(files):
             return False
         return self.of not in (("weights", "program") if bench.card.precision == INT8 else ("integers",))
 
@@ -91,17 +92,17 @@ def copy_fault(
     what: str,
     of: str,
     damage: Callable[[Path, Bench], None],
-    targets: tuple[str, ...] = tuple(TARGETS),
+    own_files: bool = False,
 ) -> Fault:
     """A fault of the files. damage: is given a copy of the artifacts to spoil."""
 
     def breaks(bench: Bench) -> Broken:
         with bench.copied() as folder:
             damage(folder, bench)
-            backend = load_artifacts(TARGETS[bench.card.target], folder)
+            backend = load_artifacts(bench.card.target_entry, folder)
             return Broken(Remembering(backend, KEPT_BROKEN), tuple(integer_gates(bench.loaded, folder, bench.card)))
 
-    return Fault(name, what, of, breaks, targets)
+    return Fault(name, what, of, breaks, own_files)
 
 
 def edit_card(folder: Path, bench: Bench, **changed: object) -> None:

@@ -17,7 +17,6 @@ from benchmarks.faults.weights import files_of_weights
 from tinysam2.converters.export import ExportedModel
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER
 from tinysam2.core.silencing import silenced
-from tinysam2.core.targets import TARGETS
 from tinysam2.models.network.bank import BankUpdate
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.network.tinysam2 import TinySAM2
@@ -76,7 +75,7 @@ def program_fault(
     of: str = "program",
 ) -> Fault:
     """A fault of one program's graph, exported while something is patched, or from a copy of the model that `spoil`
-    changes; each Core ML package is one program, so that no other has to be converted again."""
+    changes; only where each program lies in a file of its own, so that no other has to be converted again."""
 
     def damage(folder: Path, bench: Bench) -> None:
         model = copy.deepcopy(bench.loaded.model)
@@ -87,10 +86,10 @@ def program_fault(
         with silenced():
             with patch(), torch.no_grad():
                 graph = torch.export.export(broken, (), example, strict=False)
-            converter = TARGETS[bench.card.target].load_converter()
+            converter = bench.card.target_entry.load_converter()
             converter.convert([ExportedModel(broken, example, graph)], bench.card.precision, folder)
 
-    return copy_fault(name, what, of, damage, ("coreml",))
+    return copy_fault(name, what, of, damage, own_files=True)
 
 
 def _interpolating(**changed: object) -> Callable[[], Patch]:
@@ -116,7 +115,7 @@ FILE_FAULTS: tuple[Fault, ...] = (
     copy_fault("truncated", "half of the largest file is missing", "file", _truncate),
     copy_fault("missing", "the mask decoder's file is missing", "file", _remove),
     copy_fault("other-preset", "the card names another preset", "file", _rename_preset),
-    copy_fault("exchanged", "two programs' packages exchanged", "file", _exchange, ("coreml",)),
+    copy_fault("exchanged", "two programs' packages exchanged", "file", _exchange, own_files=True),
     copy_fault("bit-flip", "one bit of one weight of the stem", "weights", _flip_bit),
     program_fault(
         "memory-nearest",

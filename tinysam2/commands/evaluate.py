@@ -16,7 +16,6 @@ from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     STDOUT,
     Named,
-    choices,
     data_option,
     json_file_option,
     model_options,
@@ -45,8 +44,7 @@ PLOT = "scores.png"
 @model_options(default_backend="torch")
 @click.option(
     "--prompt",
-    type=Named(checked_prompt),
-    metavar=choices(PROMPTS),
+    type=Named(checked_prompt, lambda: PROMPTS),
     default=PROMPTS[0],
     show_default=True,
     help="What is said of each object, once, on its first frame.",

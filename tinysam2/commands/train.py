@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinysam2.core.config import ModelConfig, preset
+from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.errors import InputError
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
@@ -46,7 +46,12 @@ if TYPE_CHECKING:
 @click.option("--ema", type=float, default=0.999, show_default=True, help="Decay of the averaged weights.")
 @click.option("--mix-memory", is_flag=True, help="Each step draws a memory budget from dense to 3.5 % of the tokens.")
 @click.option("--teacher", type=FILE_OR_FOLDER, metavar="FILE", help="Weights of a model to learn from.")
-@click.option("--teacher-preset", type=Named(preset), metavar="NAME", help="Its preset.  [default: the student's]")
+@click.option(
+    "--teacher-preset",
+    type=Named(preset, lambda: PRESETS),
+    metavar="NAME",
+    help="Its preset.  [default: the student's]",
+)
 @click.option("--mixed-precision/--full-precision", default=None, help="Image encoder in bfloat16.  [default: on cuda]")
 @json_option
 def command(

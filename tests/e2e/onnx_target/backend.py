@@ -24,10 +24,16 @@ class OnnxBackend(Backend):
         super().__init__(card.config, card.io_dtype)
         self.sessions = {program: _session(folder / file) for program, file in card.files.items()}
         for program, session in self.sessions.items():
-            shapes = (
-                [tuple(tensor.shape) for tensor in side] for side in (session.get_inputs(), session.get_outputs())
+            spec = self.contract[program]
+            inputs = {tensor.name: tuple(tensor.shape) for tensor in session.get_inputs()}
+            outputs = {tensor.name: tuple(tensor.shape) for tensor in session.get_outputs()}
+            check_shapes(
+                str(folder / card.files[program]),
+                spec,
+                self.config.name,
+                [inputs.get(name, ()) for name in spec.input_names],
+                [outputs.get(name, ()) for name in spec.output_names],
             )
-            check_shapes(str(folder / card.files[program]), self.contract[program], self.config.name, *shapes)
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         names = self.contract[program].output_names
@@ -36,6 +42,7 @@ class OnnxBackend(Backend):
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = False
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -8,7 +8,14 @@ from importlib.util import find_spec
 import pytest
 
 from tinysam2.core.errors import InputError
-from tinysam2.core.targets import TARGETS, checked_precision, target
+from tinysam2.core.targets import (
+    TARGETS,
+    Target,
+    checked_precision,
+    register_target,
+    target,
+    unregister_target,
+)
 
 every_target = pytest.mark.parametrize("chosen", TARGETS.values(), ids=TARGETS.keys())
 
@@ -86,3 +93,80 @@ def test_whether_a_toolchain_is_there_is_told_without_importing_it():
         "assert not {'torch', 'numpy', *(p for t in TARGETS.values() for p in t.packages)} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+OUTSIDE = Target(
+    name="outside",
+    title="Outside",
+    packages=(),
+    converter=None,
+    backend=None,
+    precisions={"fp32": "float32"},
+    shipped_for=(),
+    runtime="nothing",
+    addressing="by name",
+)
+
+
+@pytest.fixture
+def outside():
+    register_target(OUTSIDE)
+    yield OUTSIDE
+    unregister_target("outside")
+
+
+def test_a_registered_target_is_found_until_it_is_taken_out(outside):
+    assert target("outside") is outside
+    assert list(TARGETS)[-1] == "outside"
+    unregister_target("outside")
+    assert "outside" not in TARGETS
+    with pytest.raises(InputError, match="unknown target 'outside'"):
+        unregister_target("outside")
+    register_target(outside)
+
+
+@pytest.mark.parametrize("load", ["load_converter", "load_backend", "load_integer_reader", "load_value_reader"])
+def test_what_a_target_lacks_is_answered_as_not_available(load):
+    with pytest.raises(InputError, match=r"target outside has no .*: not available"):
+        getattr(OUTSIDE, load)()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "coreml"}, "target 'coreml' is already registered"),
+        ({"name": "torch"}, "a target cannot be named 'torch'"),
+        ({"name": "report"}, "a target cannot be named 'report'"),
+        ({"name": "../up"}, r"a target cannot be named '\.\./up'"),
+        ({"precisions": {}}, "target outside has no precision; name at least one of fp32, fp16, int8"),
+        ({"precisions": {"int4": "float32"}}, "unknown precision 'int4'; it must be one of: fp32, fp16, int8"),
+        ({"precisions": {"fp32": "int8"}}, "inputs of 'int8' in fp32; they must be one of: float32, float16"),
+    ],
+)
+def test_an_entry_that_cannot_be_used_is_refused_and_not_registered(change, message):
+    before = dict(TARGETS)
+    with pytest.raises(InputError, match=message):
+        register_target(replace(OUTSIDE, **change))
+    assert dict(TARGETS) == before
+
+
+def test_without_an_extra_the_packages_themselves_are_named():
+    absent = replace(OUTSIDE, packages=("no_such_package", "torch"))
+    with pytest.raises(InputError, match="install it with: pip install no_such_package torch"):
+        absent.require_installed()
+
+
+@every_target
+@pytest.mark.parametrize(
+    ("load", "function"),
+    [
+        ("load_converter", "convert"),
+        ("load_backend", "load"),
+        ("load_integer_reader", "read_contents"),
+        ("load_value_reader", "open_values"),
+    ],
+)
+def test_every_module_offers_the_function_of_its_kind(chosen, load, function):
+    for package in chosen.packages:
+        pytest.importorskip(package)
+    assert callable(getattr(getattr(chosen, load)(), function))

@@ -101,3 +101,18 @@ def test_a_budget_that_is_exceeded_is_told_with_program_operation_and_tensor(sho
         "  failed: executorch image_encoder: activations MiB is 2 and must be at most 1 (why); at its peak, in conv_7, "
         "these are alive: wide_4 (1,024.0 KiB), image (1.0 KiB)"
     )
+
+
+def test_what_a_target_does_not_tell_is_shown_as_not_available(capsys):
+    programs = tuple(
+        ProgramParity(name, 1, (TensorParity("out", 120.0, 1.0, 0.0),), None) for name in program_contract(NANO)
+    )
+    gates = tuple(memory_gates(NANO, None, CHAIN, BUDGET))
+    target = TargetReport(
+        "onnx", "int8", "a test", {}, programs, CHAIN, None, None, gates, ("static memory", "integers")
+    )
+    print_report(Report("nano", "seeded", "0" * 64, False, CLIPS, BUDGET, MEMORY, None, (target,)))
+    printed = capsys.readouterr().out
+    assert row(printed, "onnx")[1:] == ["-"] * 6 + ["not", "available"]
+    assert "static memory: not available" in printed
+    assert "(a test; growth of memory not measured; not available: static memory, integers)" in printed

@@ -1,7 +1,11 @@
 """Each check of the integers is a gate, and a failed one says where."""
 
+from dataclasses import replace
+
 import pytest
 
+from tinysam2.core.targets import TARGETS
+from tinysam2.models.quantization.recipe import DEFAULT_RECIPE
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.validation.integers.checks import IntegerReport, Verdict
 from tinysam2.validation.integers.gates import INT8_SHARE, gates_of, integer_gates
@@ -35,3 +39,11 @@ def test_most_of_the_image_encoder_must_be_in_int8(int8, passes):
 
 def test_a_float_model_has_no_integers_to_hold_to(tmp_path):
     assert list(integer_gates(LoadedModel(None, "float", True, ""), tmp_path, None)) == []
+
+
+def test_a_target_without_an_integer_reader_has_no_gate_on_integers(tmp_path):
+    class Card:
+        target_entry = replace(TARGETS["tflite"], integer_reader=None)
+
+    quantized = LoadedModel(None, "int8", True, "", DEFAULT_RECIPE)
+    assert list(integer_gates(quantized, tmp_path, Card)) == []

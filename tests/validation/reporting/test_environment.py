@@ -16,4 +16,5 @@ def test_the_environment_names_python_system_processor_and_what_computed():
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch):
     monkeypatch.setattr("tinysam2.validation.reporting.environment.PACKAGES", ("numpy", "no-such-package-anywhere"))
+    monkeypatch.setattr("tinysam2.validation.reporting.environment.TARGETS", {})
     assert list(this_environment().packages) == ["numpy"]

@@ -3,11 +3,14 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from tinysam2.validation.reporting.markdown import render_markdown
+from tinysam2.validation.reporting.page import render_page
 from tinysam2.validation.reporting.report import REPORT_VERSION
 
 SCHEMA = json.loads((files("tinysam2.validation.reporting") / "report.schema.json").read_text())
@@ -97,3 +100,16 @@ def test_a_value_that_cannot_be_is_refused(report, path, value):
         place = place[key]
     place[path[-1]] = value
     assert len(faults(broken)) == 1
+
+
+def test_memory_that_a_target_does_not_tell_is_null_and_stands_in_every_form(findings):
+    *others, last = findings.targets
+    lacking = replace(last, memory=None, measured=findings.float_measured, not_available=("static memory",))
+    report = replace(findings, targets=(*others, lacking)).to_json()
+    assert report["targets"][-1]["memory"] is None
+    Draft202012Validator(closed(SCHEMA)).validate(json.loads(json.dumps(report)))
+    [row] = [line for line in render_markdown(report).splitlines() if line.startswith("| tflite fp32")]
+    assert "| not available |" in row
+    page = render_page(report, [])
+    assert '<tr><td>tflite</td><td colspan="5">not available</td></tr>' in page
+    assert "<dt>not available</dt><dd>static memory</dd>" in page
