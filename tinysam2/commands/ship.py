@@ -85,7 +85,7 @@ def command(
         from tinysam2.validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
-        int8 = None if checkpoint else shipped_weights(preset, quantized=True) is not None
+        int8 = None if checkpoint else shipped_weights(preset.name, quantized=True) is not None
         loaded = load_model(preset, checkpoint, quantized=False if floats else int8)
         precisions = {name: INT8 if loaded.recipe else target.default_precision for name, target in TARGETS.items()}
         cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
