@@ -84,7 +84,8 @@ class Tracker:
 
     def _decode(self, frame: np.ndarray, encoded: Tensors, prompt: Prompt | None, bank: Tensors) -> Tensors:
         """All tensors of one object's frame up to its answer: what the memory encoder takes."""
-        tensors = {**encoded, **bank, **prompt_tensors(prompt, *_size(frame), self.backend.config)}
+        config = self.backend.config
+        tensors = {**encoded, **bank, **prompt_tensors(prompt, _size(frame), config.image_size, config.mask_size)}
         tensors |= self.backend.run(MEMORY_ATTENTION, tensors)
         return tensors | self.backend.run(MASK_DECODER, tensors)
 

@@ -39,12 +39,15 @@ def empty_bank(config: ModelConfig, batch: int = 1) -> MemoryBank:
     return MemoryBank(**{name: torch.from_numpy(values) for name, values in empty.items()})
 
 
-def over_tokens(by_slot: Tensor, config: ModelConfig) -> Tensor:
-    """Repeats each slot's row for all of its tokens: [B, M, d] -> [B, T, d]."""
+def over_tokens(by_slot: Tensor, pooled: int, kept: int) -> Tensor:
+    """Repeats each slot's row for all of its tokens: [B, M, d] -> [B, T, d].
+
+    pooled, kept: tokens of the conditioning slot and of every other one, as in `ModelConfig.tokens_by_slot`.
+    """
     batch, slots, width = by_slot.shape
-    conditioning = by_slot[:, :1].expand(-1, config.pooled_tokens, -1)
-    recent = by_slot[:, 1:, None].expand(-1, -1, config.tokens_per_frame, -1)
-    return torch.cat([conditioning, recent.reshape(batch, (slots - 1) * config.tokens_per_frame, width)], dim=1)
+    conditioning = by_slot[:, :1].expand(-1, pooled, -1)
+    recent = by_slot[:, 1:, None].expand(-1, -1, kept, -1)
+    return torch.cat([conditioning, recent.reshape(batch, (slots - 1) * kept, width)], dim=1)
 
 
 class BankUpdate(nn.Module):
@@ -109,7 +112,7 @@ class BankUpdate(nn.Module):
             return tokens, xy
         stays = (bank.slot_age >= 0).to(tokens.dtype) * (1 - F.pad(slot, (1, 0)))
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
-        counts = over_tokens(stays[:, :, None], self.config).flatten(1)[:, None]
+        counts = over_tokens(stays[:, :, None], self.config.pooled_tokens, count).flatten(1)[:, None]
         redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
         pick = one_hot(stable_rank(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
         return pick @ tokens, pick @ xy

@@ -131,7 +131,10 @@ class MemoryAttention(nn.Module):
         of_recent = one_hot(rank, recent) @ self.temporal_position[:recent]
         of_conditioning = self.temporal_position[recent:].expand(ages.shape[0], 1, -1)
         temporal = torch.cat([of_conditioning, of_recent], dim=1)
-        return self.memory_sine(bank.memory_xy) + over_tokens(temporal, self.config)
+        return self.memory_sine(bank.memory_xy) + self._over_tokens(temporal)
+
+    def _over_tokens(self, by_slot: Tensor) -> Tensor:
+        return over_tokens(by_slot, self.config.pooled_tokens, self.config.tokens_per_frame)
 
     def _pointer_tokens(self, pointers: Tensor) -> Tensor:
         """Pointers [B, N, C] split into tokens of the memory's width: [B, N C / D, D]."""
@@ -148,7 +151,7 @@ class MemoryAttention(nn.Module):
 
     def _mask(self, bank: MemoryBank) -> Tensor:
         """Additive mask over all keys, [B, 1, T + N C / D]: tokens of empty slots and pointers are not seen."""
-        tokens = over_tokens(bank.slot_age[:, :, None], self.config)
+        tokens = self._over_tokens(bank.slot_age[:, :, None])
         pointers = bank.pointer_age[:, :, None].expand(-1, -1, self.config.tokens_per_pointer)
         ages = torch.cat([tokens.flatten(1), pointers.flatten(1)], dim=1)
         return (ages < 0).to(ages.dtype)[:, None] * MASKED

@@ -1,15 +1,15 @@
 """From the float model to its quantization-aware variant, and from that to the frozen one."""
 
 import copy
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tinysam2.models.network.layers import RECTIFIED
 from tinysam2.models.network.tinysam2 import TinySAM2
+from tinysam2.models.quantization.data_flow import layer_readers
 from tinysam2.models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
 from tinysam2.models.quantization.recipe import FLOAT, PROGRAMS, W8A8, Recipe
 
@@ -32,27 +32,38 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
     """
     variant = copy.deepcopy(model)
     variant.image_encoder = model.image_encoder.fuse()
-    layers = quantizable_layers(variant)
-    precisions = {full: recipe.precision(*place) for full, place in layers.items()}
-    readers = dict(itertools.pairwise(layers))
+    precisions = {full: recipe.precision(*place) for full, place in quantizable_layers(variant).items()}
+    readers = layer_readers(variant)
+    quantized: dict[str, QuantizedLayer] = {}
     for full, precision in precisions.items():
         if precision != FLOAT:
             layer = variant.get_submodule(full)
-            # What a ReLU leaves has one reader, the layer that comes next; in int8 that one rounds it.
-            rounded_next = isinstance(layer, RECTIFIED) and precisions[readers[full]] == W8A8
-            _replace(variant, full, QuantizedLayer(layer, precision == W8A8, rounds_output=not rounded_next))
+            # In int8, the layers that read what a ReLU leaves round it.
+            by_readers = isinstance(layer, RECTIFIED) and {precisions.get(reader) for reader in readers[full]} == {W8A8}
+            quantized[full] = QuantizedLayer(layer, precision == W8A8, rounds_output=not by_readers)
+            _replace(variant, full, quantized[full])
+    _share_quantizers(quantized, readers)
     return variant
+
+
+def _share_quantizers(layers: Mapping[str, QuantizedLayer], readers: Mapping[str, set[str | None]]) -> None:
+    """Gives each layer that reads another's rounded output that one's quantizer.
+
+    Converters keep one rounding where two follow each other, and two scales would be learned apart.
+    """
+    for name, read_by in readers.items():
+        for reader in read_by & layers.keys():
+            if name in layers and layers[name].output is not None and layers[reader].input is not None:
+                layers[reader].input = layers[name].output
 
 
 def calibrate(model: TinySAM2, run: Callable[[TinySAM2], None]) -> None:
     """Sets every activation's scale from what passes while `run` uses the model.
 
-    A layer that reads another's rounded output has that one's scale from now on, in training too: converters keep one
-    rounding where two follow each other, and two scales would be learned apart. Raises RuntimeError where a quantized
-    layer was not reached.
+    Raises RuntimeError where a quantized layer was not reached.
     """
     quantizers = [module for module in model.modules() if isinstance(module, ActivationQuantizer)]
-    with _watching(quantizers), _readers_joined(model), torch.no_grad():
+    with _watching(quantizers), torch.no_grad():
         run(model)
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer):
@@ -83,27 +94,6 @@ def unfolded(model: TinySAM2) -> TinySAM2:
 def _replace(model: TinySAM2, name: str, module: nn.Module) -> None:
     owner, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(owner), attribute, module)
-
-
-@contextmanager
-def _readers_joined(model: TinySAM2) -> Iterator[None]:
-    """While the model runs, each layer that is given the very tensor that another one rounded takes its quantizer."""
-
-    def mark(layer: QuantizedLayer, _: tuple, returned: Tensor) -> None:
-        returned.rounded_by = layer.output
-
-    def join(layer: QuantizedLayer, given: tuple[Tensor]) -> None:
-        rounded_by = getattr(given[0], "rounded_by", None)
-        if rounded_by is not None and layer.input is not None:
-            layer.input = rounded_by
-
-    layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
-    hooks = [hook for x in layers for hook in (x.register_forward_hook(mark), x.register_forward_pre_hook(join))]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @contextmanager

@@ -102,7 +102,7 @@ class ClipSampler(Dataset):
             )
         side = TARGET_SCALE * self.config.mask_size
         targets = F.adaptive_avg_pool2d(mask, side)
-        prompt = random_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config, rng)
+        prompt = random_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config.mask_size, rng)
         slips = F.avg_pool2d(targets, TARGET_SCALE)
         slips = random_slips(slips, rng) if rng.random() < self.settings.augmentation.slip else torch.zeros_like(slips)
         return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)

@@ -6,7 +6,6 @@
 import numpy as np
 import torch
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.data.prompts import Box, Point, Prompt, prompt_tensors
 from tinysam2.data.simulated_prompts import box_of_mask
 from tinysam2.models.network.prompt_encoder import FramePrompt
@@ -17,8 +16,11 @@ BOX_NOISE = 0.1
 """A box's corner is off by this share of its side at most."""
 
 
-def random_prompt(mask: np.ndarray, mix: PromptMix, config: ModelConfig, rng: np.random.Generator) -> FramePrompt:
-    """A prompt, without a batch dimension, for the object that a mask bool [S, S] marks; it must mark something."""
+def random_prompt(mask: np.ndarray, mix: PromptMix, mask_size: int, rng: np.random.Generator) -> FramePrompt:
+    """A prompt, without a batch dimension, for the object that a mask bool [S, S] marks; it must mark something.
+
+    mask_size: side of the mask logits.
+    """
     draw = rng.random()
     if draw < mix.mask:
         prompt = Prompt(mask=mask)
@@ -26,17 +28,17 @@ def random_prompt(mask: np.ndarray, mix: PromptMix, config: ModelConfig, rng: np
         prompt = Prompt(box=_noisy_box(mask, rng))
     else:
         prompt = Prompt(points=_clicks(mask, rng))
-    return FramePrompt(*(tensor[0] for tensor in _tensors(prompt, config)))
+    return FramePrompt(*(tensor[0] for tensor in _tensors(prompt, len(mask), mask_size)))
 
 
-def no_prompt(config: ModelConfig, batch: int) -> FramePrompt:
+def no_prompt(mask_size: int, batch: int) -> FramePrompt:
     """What the mask decoder is given on a frame without a prompt, for a batch."""
-    return FramePrompt(*(tensor.expand(batch, *tensor.shape[1:]) for tensor in _tensors(None, config)))
+    return FramePrompt(*(tensor.expand(batch, *tensor.shape[1:]) for tensor in _tensors(None, 1, mask_size)))
 
 
-def _tensors(prompt: Prompt | None, config: ModelConfig) -> FramePrompt:
+def _tensors(prompt: Prompt | None, image_size: int, mask_size: int) -> FramePrompt:
     """A prompt on the square that the model sees, as a batch of one."""
-    tensors = prompt_tensors(prompt, config.image_size, config.image_size, config)
+    tensors = prompt_tensors(prompt, (image_size, image_size), image_size, mask_size)
     return FramePrompt(*(torch.from_numpy(tensors[name]) for name in FramePrompt._fields))
 
 

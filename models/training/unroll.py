@@ -40,7 +40,7 @@ def unroll(model: TinySAM2, clips: TrainingClip, mixed_precision: bool = False) 
         encoded = model.image_encoder(images)
     encoded = [tensor.float().unflatten(0, (batch, frames)) for tensor in encoded]
     bank = MemoryBank(*(tensor.to(device) for tensor in empty_bank(model.config, batch)))
-    silent = FramePrompt(*(tensor.to(device) for tensor in no_prompt(model.config, batch)))
+    silent = FramePrompt(*(tensor.to(device) for tensor in no_prompt(model.config.mask_size, batch)))
     for t in range(frames):
         features, features_s8, features_s4 = (tensor[:, t] for tensor in encoded)
         prompt = silent if t else clips.prompt

@@ -52,7 +52,7 @@ def load_model(
     the config; or where an int8 model is wanted and none is shipped.
     """
     if checkpoint is None:
-        shipped = shipped_weights(config, bool(quantized))
+        shipped = shipped_weights(config.name, bool(quantized))
         if shipped is None and quantized:
             raise InputError(
                 f"no int8 weights are shipped with preset {config.name}; "
@@ -80,9 +80,9 @@ def load_model(
     return LoadedModel(model, source, True, weights_digest(model.state_dict()), recipe)
 
 
-def shipped_weights(config: ModelConfig, quantized: bool = False) -> Path | None:
+def shipped_weights(preset: str, quantized: bool = False) -> Path | None:
     """The weights that come with a preset, float or int8; None: there are none."""
-    path = WEIGHTS / f"{config.name}{'-int8' if quantized else ''}.safetensors"
+    path = WEIGHTS / f"{preset}{'-int8' if quantized else ''}.safetensors"
     return path if path.exists() else None
 
 

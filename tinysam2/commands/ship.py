@@ -86,7 +86,7 @@ def command(
         from tinysam2.validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
-        int8 = None if checkpoint else shipped_weights(preset, quantized=True) is not None
+        int8 = None if checkpoint else shipped_weights(preset.name, quantized=True) is not None
         loaded = load_model(preset, checkpoint, quantized=False if floats else int8)
         if loaded.recipe:
             left_out = [target.name for target in targets if INT8 not in target.precisions]

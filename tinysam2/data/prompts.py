@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import (
     BOX_BOTTOM_RIGHT_LABEL,
     BOX_TOP_LEFT_LABEL,
@@ -88,25 +87,28 @@ def prompts_of_mask(ids: np.ndarray) -> dict[int, Prompt]:
     return {int(object_id): Prompt(mask=ids == object_id) for object_id in np.unique(ids[ids > 0])}
 
 
-def prompt_tensors(prompt: Prompt | None, width: int, height: int, config: ModelConfig) -> Mapping[str, np.ndarray]:
+def prompt_tensors(
+    prompt: Prompt | None, frame_size: tuple[int, int], image_size: int, mask_size: int
+) -> Mapping[str, np.ndarray]:
     """The mask decoder's and memory encoder's inputs that a prompt fills; None: the frame has no prompt.
 
-    width, height: the frame's, in pixels. Points are scaled to the square input, a mask to the size of the mask
-    logits, where each value is the share of its cell that the object covers.
+    frame_size: width and height of the frame in pixels. Points are scaled to the square input of side `image_size`, a
+    mask to the mask logits' of side `mask_size`, where each value is the share of its cell that the object covers.
     """
+    width, height = frame_size
     coords = np.zeros((1, MAX_POINTS, 2), np.float32)
     labels = np.full((1, MAX_POINTS), PADDING_LABEL, np.float32)
-    mask = np.zeros((1, 1, config.mask_size, config.mask_size), np.float32)
+    mask = np.zeros((1, 1, mask_size, mask_size), np.float32)
     has_mask = is_prompted = 0.0
     if prompt is not None:
         is_prompted = 1.0
         for i, (x, y, label) in enumerate(_labelled_points(prompt)):
-            coords[0, i] = x * config.image_size / width, y * config.image_size / height
+            coords[0, i] = x * image_size / width, y * image_size / height
             labels[0, i] = label
         if prompt.mask is not None:
             has_mask = 1.0
             image = Image.fromarray((prompt.mask != 0).astype(np.float32))
-            mask[0, 0] = image.resize((config.mask_size, config.mask_size), Image.Resampling.BOX)
+            mask[0, 0] = image.resize((mask_size, mask_size), Image.Resampling.BOX)
     return {
         "point_coords": coords,
         "point_labels": labels,

@@ -1,5 +1,7 @@
 """The float model by a recipe: quantization-aware, calibrated, frozen to the same integers, stored and read back."""
 
+import copy
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -8,6 +10,7 @@ from torch import nn
 from tinysam2.core.errors import InputError
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.quantization.conversion import calibrate, freeze, quantizable_layers, quantization_aware, unfolded
+from tinysam2.models.quantization.data_flow import layer_readers
 from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer
 from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule
 from tinysam2.models.training.quantized import save_quantized
@@ -111,6 +114,29 @@ def test_what_a_layer_rounds_its_reader_rounds_by_the_same_scale_in_training_too
         stem.output.log_scale += 0.5
     frozen = freeze(variant).image_encoder.trunk
     assert frozen.stages[0].blocks[0].token_mixer.entering == frozen.stem.conv2.leaving
+
+
+def test_what_reads_a_layer_is_found_by_the_data_and_not_by_the_order_of_definition(small_model):
+    every = Recipe(tuple(Rule(program, "*", "w8a8") for program in PROGRAMS))
+    shuffled = copy.deepcopy(small_model)
+    for module in shuffled.modules():
+        if not isinstance(module, nn.ModuleList | nn.Sequential):
+            module._modules = dict(reversed(module._modules.items()))
+    expected, found = (_without_output(quantization_aware(model, every)) for model in (small_model, shuffled))
+    assert expected == found
+    assert "memory_attention.layers.0.linear1" in expected
+
+
+def _without_output(variant):
+    return {name for name, m in variant.named_modules() if isinstance(m, QuantizedLayer) and m.output is None}
+
+
+def test_an_output_that_something_else_reads_too_has_such_a_reader(small_model):
+    readers = layer_readers(quantization_aware(small_model, Recipe(())))
+    assert readers["mask_decoder.iou_head.layers.0"] == {"mask_decoder.iou_head.layers.1"}
+    assert readers["mask_decoder.iou_head.layers.2"] == {None}
+    stem, mixer = "image_encoder.trunk.stem.conv2", "image_encoder.trunk.stages.0.blocks.0.token_mixer"
+    assert readers[stem] == {mixer}
 
 
 @pytest.mark.parametrize("precision", ["w8a8", "w8"])

@@ -39,7 +39,7 @@ def points(prompt) -> list[tuple[int, int, int]]:
 @settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_clicks_lie_on_the_object_or_off_it_as_their_labels_say(mask, rng):
-    prompt = random_prompt(mask, CLICKS, CONFIG, rng)
+    prompt = random_prompt(mask, CLICKS, CONFIG.mask_size, rng)
     assert 1 <= len(points(prompt)) <= MOST_CLICKS
     for x, y, label in points(prompt):
         assert label in (0, 1)
@@ -49,7 +49,7 @@ def test_clicks_lie_on_the_object_or_off_it_as_their_labels_say(mask, rng):
 @settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_the_first_click_is_on_the_object_and_the_places_left_are_no_points(mask, rng):
-    prompt = random_prompt(mask, CLICKS, CONFIG, rng)
+    prompt = random_prompt(mask, CLICKS, CONFIG.mask_size, rng)
     labels = prompt.point_labels.tolist()
     assert labels[0] == 1
     assert labels[len(points(prompt)) :] == [-1] * (MAX_POINTS - len(points(prompt)))
@@ -60,14 +60,14 @@ def test_the_first_click_is_on_the_object_and_the_places_left_are_no_points(mask
 @settings(deadline=None, derandomize=True)
 @given(generators)
 def test_an_object_that_fills_the_image_is_never_clicked_beside(rng):
-    prompt = random_prompt(np.ones((SIZE, SIZE), bool), CLICKS, CONFIG, rng)
+    prompt = random_prompt(np.ones((SIZE, SIZE), bool), CLICKS, CONFIG.mask_size, rng)
     assert {label for *_, label in points(prompt)} == {1}
 
 
 @settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_a_box_covers_about_the_object_and_stays_in_the_image(mask, rng):
-    prompt = random_prompt(mask, BOX, CONFIG, rng)
+    prompt = random_prompt(mask, BOX, CONFIG.mask_size, rng)
     assert prompt.point_labels.tolist() == [2, 3, -1, -1]
     assert prompt.has_mask == 0
     (x0, y0, _), (x1, y1, _) = points(prompt)
@@ -84,7 +84,7 @@ def test_a_box_covers_about_the_object_and_stays_in_the_image(mask, rng):
 @settings(deadline=None, derandomize=True)
 @given(objects(), generators)
 def test_a_mask_prompt_is_the_share_of_each_cell_that_the_object_covers(mask, rng):
-    prompt = random_prompt(mask, MASK, CONFIG, rng)
+    prompt = random_prompt(mask, MASK, CONFIG.mask_size, rng)
     assert prompt.has_mask == 1
     assert prompt.point_labels.tolist() == [-1] * MAX_POINTS
     side, cell = CONFIG.mask_size, SIZE // CONFIG.mask_size
@@ -95,7 +95,7 @@ def test_a_mask_prompt_is_the_share_of_each_cell_that_the_object_covers(mask, rn
 def test_kinds_of_prompts_come_in_the_shares_that_were_asked_for():
     mask, rng = np.zeros((SIZE, SIZE), bool), np.random.default_rng(0)
     mask[50:90, 60:160] = True
-    made = [random_prompt(mask, PromptMix(mask=0.5, box=0.2), CONFIG, rng) for _ in range(600)]
+    made = [random_prompt(mask, PromptMix(mask=0.5, box=0.2), CONFIG.mask_size, rng) for _ in range(600)]
     masks = sum(bool(prompt.has_mask) for prompt in made)
     boxes = sum(prompt.point_labels[0] == 2 for prompt in made)
     assert masks / 600 == pytest.approx(0.5, abs=0.08)
@@ -104,7 +104,7 @@ def test_kinds_of_prompts_come_in_the_shares_that_were_asked_for():
 
 
 def test_where_nothing_is_said_there_is_neither_point_nor_mask():
-    prompt = no_prompt(CONFIG, 3)
+    prompt = no_prompt(CONFIG.mask_size, 3)
     side = CONFIG.mask_size
     assert [tuple(t.shape) for t in prompt] == [(3, MAX_POINTS, 2), (3, MAX_POINTS), (3, 1, side, side), (3, 1)]
     assert (prompt.point_labels == -1).all()

@@ -38,7 +38,7 @@ def prompts(videos):
 @pytest.fixture(scope="module")
 def clips(videos, prompts, small_config) -> TrainingClip:
     """The videos and what is said of them, as a batch."""
-    said = no_prompt(small_config, 3)
+    said = no_prompt(small_config.mask_size, 3)
     said = FramePrompt(*(tensor.clone() for tensor in said))
     cells = videos[0].masks[0].reshape(small_config.mask_size, 4, small_config.mask_size, 4)
     said.mask_prompt[0, 0], said.has_mask[0] = torch.from_numpy(cells.mean((1, 3))), 1

@@ -87,7 +87,7 @@ def test_what_cannot_be_said_of_a_frame_is_refused_with_what_can(prompt, message
 
 
 def tensors(prompt: Prompt | None, width: int = WIDTH, height: int = HEIGHT):
-    return prompt_tensors(prompt, width, height, NANO)
+    return prompt_tensors(prompt, (width, height), NANO.image_size, NANO.mask_size)
 
 
 def test_without_a_prompt_all_points_are_padding_and_nothing_is_given():
