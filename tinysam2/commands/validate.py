@@ -156,7 +156,7 @@ def command(
                     for program in export_programs(loaded.model)
                     if locate in (ALL, program.name)
                 }
-            located = locate_layers(loaded, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
+            located = locate_layers(loaded.model, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
     data = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
         write_report(report, data, gallery.shots())
