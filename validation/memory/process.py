@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 from tinysam2.core.config import PRESETS
 from tinysam2.core.errors import InputError
-from tinysam2.core.silencing import silenced
+from tinysam2.core.silencing import silenced, stdout_for_answers
 from tinysam2.core.targets import TARGETS
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory, can_measure, measure
@@ -86,7 +84,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, help="the checkpoint's")
     parser.add_argument("--frames", type=int, default=FRAMES)
     chosen = parser.parse_args()
-    with _answers() as answers:
+    with stdout_for_answers() as answers:
 
         def say(**answer: object) -> None:
             print(json.dumps(answer), file=answers, flush=True)
@@ -110,15 +108,6 @@ def _loader(backend: str, path: Path, preset: str | None) -> Callable[[], Backen
 
     TARGETS[backend].load_backend()
     return lambda: load_artifacts(TARGETS[backend], path)
-
-
-@contextmanager
-def _answers() -> Iterator[TextIO]:
-    """Standard output for the answers alone: what native code prints goes nowhere."""
-    sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        yield answers
 
 
 if __name__ == "__main__":
