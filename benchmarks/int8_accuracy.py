@@ -85,7 +85,7 @@ def steps_to_int8(
 ) -> Iterator[EvaluatedModel]:
     """Every row of the table, in order."""
     yield EvaluatedModel("float", "float", "fp32", float_model, lambda: TorchBackend(float_model.model))
-    yield EvaluatedModel("fused", "fused", "fp32", float_model, lambda: TorchBackend(_fused(float_model)))
+    yield EvaluatedModel("fused", "fused", "fp32", float_model, lambda: TorchBackend(_fused(float_model.model)))
     yield EvaluatedModel("int8, calibrated", "calibrated", INT8, calibrated, lambda: TorchBackend(calibrated.model))
     yield EvaluatedModel("int8, trained", "trained", INT8, trained, lambda: TorchBackend(trained.model))
     for name, target in TARGETS.items():
@@ -99,8 +99,8 @@ def steps_to_int8(
     )  # fmt: skip
 
 
-def _fused(loaded: LoadedModel) -> TinySAM2:
-    fused = copy.deepcopy(loaded.model)
+def _fused(model: TinySAM2) -> TinySAM2:
+    fused = copy.deepcopy(model)
     fused.image_encoder = fused.image_encoder.fuse()
     return fused
 

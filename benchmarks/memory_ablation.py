@@ -21,19 +21,21 @@ from tinysam2.core.contract import bank_spec
 from tinysam2.core.files import atomic_path, write_text
 from tinysam2.core.units import KIB
 from tinysam2.data.datasets import open_dataset
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.inputs.training import figures_in_words
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.training.budgets import memory_budgets
 from tinysam2.models.training.parallel import Execution
-from tinysam2.models.training.run_folder import WEIGHTS, RunFolder, described
+from tinysam2.models.training.run_folder import RunFolder, described
 from tinysam2.models.training.settings import Stage, TrainingSettings
 from tinysam2.models.training.trainer import train
-from tinysam2.models.weights.checkpoint import load_model
-from tinysam2.scoring.evaluation import evaluate_sequences
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
+from tinysam2.scoring.evaluation import Watch, evaluate_sequences
 from tinysam2.scoring.scores import DatasetScore
-from tinysam2.views.console import print_table, shown_steps
+from tinysam2.views.console import Steps, print_table, shown_steps
 
 CURRICULUM = (Stage(0.5, 4, 0.7), Stage(0.5, 6, 0.9))
 """Long clips at the end: a bank of seven slots says little on four frames."""
@@ -97,7 +99,11 @@ def main(
     chosen = {row: bank for row, bank in banks(config).items() if not only or row in only}
     with shown_steps() as shown:
         for row, bank in chosen.items():
-            finished = _row(row, config.with_bank(bank), videos, tests, checkpoint, settings, output, shown)
+            folder = _folder_name(row)
+            begun = load_model(config.with_bank(bank), checkpoint)
+            weights = _fine_tuned(row, begun, videos, settings, RunFolder(output / "runs" / folder), shown)
+            tuned = load_model(config.with_bank(bank), weights).model
+            finished = _evaluated(row, tuned, tests, output / "masks" / folder, shown.counted)
             write_text(output / "rows" / f"{_folder_name(row)}.json", json.dumps(asdict(finished), indent=2) + "\n")
     rows = _finished(output, banks(config))
     write_text(output / "ablation.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
@@ -121,20 +127,26 @@ def main(
     )
 
 
-def _row(name, config, videos, tests, checkpoint, settings, output, shown) -> BankScore:
-    folder = RunFolder(output / "runs" / _folder_name(name))
-    begun = load_model(config, checkpoint)
-    folder.open(
-        described(settings, begins_with=begun.digest, bank=asdict(config.bank), sequences=[v.name for v in videos])
-    )
+def _fine_tuned(
+    name: str,
+    begun: LoadedModel,
+    videos: Sequence[AnnotatedSequence],
+    settings: TrainingSettings,
+    folder: RunFolder,
+    shown: Steps,
+) -> Path:
+    """The file of the weights that fine-tuning comes to."""
+    bank = asdict(begun.model.config.bank)
+    folder.open(described(settings, begins_with=begun.digest, bank=bank, sequences=[video.name for video in videos]))
     show = shown.measured(f"training {name}", settings.steps)
     execution = Execution(progress=lambda at: show(at.step, figures_in_words(at.figures)))
-    train(begun.model, videos, settings, folder, execution=execution)
-    backend = TorchBackend(load_model(config, folder.file(WEIGHTS)).model)
+    return train(begun.model, videos, settings, folder, execution=execution)
+
+
+def _evaluated(name: str, model: TinySAM2, tests: Sequence[AnnotatedSequence], masks: Path, watch: Watch) -> BankScore:
+    backend, config = TorchBackend(model), model.config
     with one_thread():
-        folder_of_masks = output / "masks" / _folder_name(name)
-        tracked = evaluate_sequences(partial(Tracker, backend), tests, folder_of_masks, "mask", shown.counted)
-    scores = DatasetScore(tuple(tracked))
+        scores = DatasetScore(tuple(evaluate_sequences(partial(Tracker, backend), tests, masks, "mask", watch)))
     mean = scores.to_json()["mean"]
     size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
     return BankScore(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import (
     IMAGE_ENCODER,
     MASK_DECODER,
@@ -80,7 +79,7 @@ class Tracker:
 
     def _encode(self, frame: np.ndarray) -> Tensors:
         """The image's features, which all objects share."""
-        return self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config)})
+        return self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config.image_size)})
 
     def _decode(self, frame: np.ndarray, encoded: Tensors, prompt: Prompt | None, bank: Tensors) -> Tensors:
         """All tensors of one object's frame up to its answer: what the memory encoder takes."""
@@ -99,10 +98,9 @@ class Tracker:
         return sum(value.nbytes for bank in self.banks.values() for value in bank.values())
 
 
-def image_tensor(frame: np.ndarray, config: ModelConfig) -> np.ndarray:
-    """uint8 RGB [H, W, 3] of any size -> float32 [1, 3, S, S], 0..255: stretched to a square, as SAM 2 does."""
-    size = (config.image_size, config.image_size)
-    resized = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR), np.float32)
+def image_tensor(frame: np.ndarray, side: int) -> np.ndarray:
+    """uint8 RGB [H, W, 3] of any size -> float32 [1, 3, side, side], 0..255: stretched to a square, as SAM 2 does."""
+    resized = np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BILINEAR), np.float32)
     return np.ascontiguousarray(resized.transpose(2, 0, 1)[None])
 
 

@@ -121,7 +121,7 @@ def follow_scene(
     recorder = RecordingBackend(backend)
     decoder = backend.programs[MASK_DECODER].module
     reference, score = Tracker(recorder), RunningScore(scene.objects)
-    states = dict.fromkeys(possible_states(backend.config), StateCalls())
+    states = dict.fromkeys(possible_states(backend.config.bank), StateCalls())
     for check in checks.values():
         check.begin(scene)
     if gallery is not None:

@@ -23,7 +23,7 @@ FEWEST = 4
 
 LEAST_FOUND = 0.75
 """Share of the changed values that must be found in the files, so that the fault is there. LiteRT's converter folds
-norms, and scales of attention, into the layers beside them: 79 % of its values are the model's own."""
+norms, and scales of attention, into the layers beside them (docs/faults.md)."""
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ def test_an_empty_bank_holds_zeros_and_ages_of_minus_one(stub):
 def test_a_frame_of_any_size_is_stretched_to_the_square_input():
     halves = np.zeros((20, 50, 3), np.uint8)
     halves[:, 25:] = (200, 100, 50)
-    tensor = image_tensor(halves, NANO)
+    tensor = image_tensor(halves, NANO.image_size)
     assert tensor.shape == (1, 3, 256, 256)
     assert tensor.dtype == np.float32
     assert tensor[0, :, :, :120].max() == 0

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tinysam2.validation.gates import memory_gates
 
 import tinysam2
 from tinysam2.cli import commands
 from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import PRESETS
 from tinysam2.core.errors import InputError
-from tinysam2.validation.gates import memory_gates
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, read_budget
 
 PICO = replace(

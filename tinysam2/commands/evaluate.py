@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.files import check_output_file, write_text
 from tinysam2.data.prompt_kinds import PROMPTS
 from tinysam2.inputs.options import (
@@ -18,10 +17,9 @@ from tinysam2.inputs.options import (
     Named,
     data_option,
     json_file_option,
-    model_options,
     split_option,
 )
-from tinysam2.inputs.runnable import ModelChoice
+from tinysam2.inputs.runnable import ModelChoice, model_options
 from tinysam2.scoring.evaluation_settings import (
     SETTINGS,
     EvaluationSettings,
@@ -54,11 +52,7 @@ PLOT = "scores.png"
 def command(
     data: Path,
     split: str | None,
-    backend: str,
-    artifacts: Path | None,
-    preset: ModelConfig | None,
-    checkpoint: Path | None,
-    precision: str | None,
+    choice: ModelChoice,
     prompt: str,
     output: Path,
     json_file: Path | None,
@@ -73,7 +67,6 @@ def command(
       tinysam2 evaluate --data clips --backend executorch --prompt click-3 --output clicked --json clicked.json
       torchrun --nproc-per-node 2 -m tinysam2 evaluate --data davis2017 --split val --output davis-nano
     """
-    choice = ModelChoice(backend, artifacts, preset, checkpoint, precision)
     rank, workers = _place_among_workers()
 
     from tinysam2.data.datasets import open_dataset
@@ -86,7 +79,7 @@ def command(
     from tinysam2.views.console import shown_steps
     from tinysam2.views.scores import print_scores
 
-    check_apart(output, (data, artifacts))
+    check_apart(output, (data, choice.artifacts))
     check_shared_folder(output, SETTINGS)
     check_evaluation_folder(output)
     to_file = json_file is not None and json_file != STDOUT

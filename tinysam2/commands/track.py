@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.errors import InputError
-from tinysam2.inputs.options import FILE_OR_FOLDER, json_option, model_options, prompt_options
-from tinysam2.inputs.prompts import check_one_kind_of_prompt, read_prompts
-from tinysam2.inputs.runnable import ModelChoice
+from tinysam2.inputs.options import FILE_OR_FOLDER, json_option
+from tinysam2.inputs.prompts import GivenPrompts, prompt_options
+from tinysam2.inputs.runnable import ModelChoice, model_options
 
 if TYPE_CHECKING:
     from tinysam2.inputs.runnable import RunnableModel
@@ -32,14 +31,8 @@ if TYPE_CHECKING:
 @json_option
 def command(
     clip: Path,
-    backend: str,
-    artifacts: Path | None,
-    preset: ModelConfig | None,
-    checkpoint: Path | None,
-    precision: str | None,
-    points: tuple[tuple[float, ...], ...],
-    box: tuple[float, ...] | None,
-    mask: Path | None,
+    choice: ModelChoice,
+    prompts: GivenPrompts,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -52,10 +45,8 @@ def command(
       tinysam2 track coffee.mp4 --backend torch --point 640,360 --output tracked
       tinysam2 track clip/frames --backend executorch --mask clip/masks/00000.png --output tracked.mp4
     """
-    check_one_kind_of_prompt(points, box, mask)
-    if not (mask or points or box):
+    if not prompts.any:
         raise InputError("there is nothing to track; prompt the object with --point, --box or --mask")
-    choice = ModelChoice(backend, artifacts, preset, checkpoint, precision)
 
     from tinysam2.data.clips import open_clip
     from tinysam2.inputs.destinations import check_apart
@@ -63,11 +54,11 @@ def command(
     from tinysam2.views.console import shown_steps
 
     check_tracking_output(output)
-    check_apart(output, (clip, mask, artifacts, checkpoint))
+    check_apart(output, (clip, prompts.mask, choice.artifacts, choice.checkpoint))
     opened = open_clip(clip)
-    prompts = read_prompts(points, box, mask, opened)
+    of_objects = prompts.read(opened)
     with shown_steps() as steps, choice.opened(steps.begin) as model:
-        tracked = track_clip(model.backend, opened, prompts, output, steps.counted)
+        tracked = track_clip(model.backend, opened, of_objects, output, steps.counted)
 
     if as_json:
         click.echo(json.dumps(_summary(clip, model, tracked, output), indent=2))

@@ -18,9 +18,9 @@ from tinysam2.inputs.options import (
     json_option,
     locate_option,
     measure_option,
-    prompt_options,
     split_option,
 )
+from tinysam2.inputs.prompts import GivenPrompts, first_mask_of, prompt_options
 
 
 @click.command(short_help="Check artifacts against the float model.")
@@ -57,9 +57,7 @@ from tinysam2.inputs.options import (
 def command(
     artifacts: Path,
     clip: Path | None,
-    points: tuple[tuple[float, ...], ...],
-    box: tuple[float, ...] | None,
-    mask: Path | None,
+    prompts: GivenPrompts,
     data: Path | None,
     split: str | None,
     checkpoint: Path | None,
@@ -91,7 +89,6 @@ def command(
       tinysam2 validate artifacts --locate mask_decoder
     """
     from tinysam2.core.files import check_output_file
-    from tinysam2.inputs.prompts import check_one_kind_of_prompt, first_mask_of, read_prompts
     from tinysam2.validation.memory.budget import read_budget
     from tinysam2.validation.reporting.formats import check_report_file, write_report
     from tinysam2.validation.validate import read_cards
@@ -99,12 +96,11 @@ def command(
     from tinysam2.views.locating import print_located
     from tinysam2.views.validation import print_report
 
-    check_one_kind_of_prompt(points, box, mask)
-    if data and (clip or points or box or mask):
+    if data and (clip or prompts.any):
         raise InputError("a data set brings its clips and prompts; give --data alone, or --clip with a prompt")
     if split and data is None:
         raise InputError("--split chooses among a data set's; give it with --data, or leave it out")
-    if clip is None and (points or box or mask):
+    if clip is None and prompts.any:
         raise InputError("the embedded clip brings its own prompt; give --clip with a prompt, or neither")
     cards = read_cards(artifacts)
     for card in cards:
@@ -123,8 +119,8 @@ def command(
                 f"--locate needs intermediate values, which are not available of {', '.join(c.target for c in cards)}; "
                 "leave --locate out"
             )
-    if clip and not (points or box or mask):
-        mask = first_mask_of(clip)
+    if clip and not prompts.any:
+        prompts = GivenPrompts(mask=first_mask_of(clip))
 
     from tinysam2.converters.export import export_programs
     from tinysam2.core.silencing import silenced
@@ -140,7 +136,7 @@ def command(
         scenes = [scene_of_sequence(sequence, frames) for sequence in open_dataset(data, split)]
     elif clip:
         opened = open_clip(clip)
-        scenes = [scene_of_clip(opened, read_prompts(points, box, mask, opened), frames)]
+        scenes = [scene_of_clip(opened, prompts.read(opened), frames)]
     else:
         scenes = [sample_scene(frames)]
     gallery = Gallery()
@@ -165,7 +161,7 @@ def command(
                     for program in export_programs(loaded.model)
                     if locate in (ALL, program.name)
                 }
-            located = locate_layers(loaded, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
+            located = locate_layers(loaded.model, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
     data = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
         write_report(report, data, gallery.shots())

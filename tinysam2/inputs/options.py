@@ -1,6 +1,7 @@
 """Options that several commands share, checked as they are parsed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -178,28 +179,6 @@ mask_option = click.option(
 )
 
 
-def prompt_options(command: Callable) -> Callable:
-    """`--point`, `--box` and `--mask`, as `points`, `box` and `mask`."""
-    return _all_of((point_option, box_option, mask_option))(command)
-
-
-def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
-    """`--backend`, `--artifacts`, `--preset`, `--checkpoint` and `--precision`: the fields of a `ModelChoice`.
-
-    default_backend: None where the runtime must be named.
-    """
-    backend_option = click.option(
-        "--backend",
-        type=Named(backend, backends),
-        required=default_backend is None,
-        default=default_backend,
-        show_default=default_backend is not None,
-        help="Runtime.",
-    )
-    options = (backend_option, artifacts_option, preset_option(default=None), checkpoint_option, precision_option)
-    return _all_of(options)
-
-
 def run_options(steps: int, learning_rate: float, curriculum: str) -> Callable[[Callable], Callable]:
     """The options of every run that trains: how long, on what clips, how fast, where; with the run's own defaults."""
     options = (
@@ -236,6 +215,20 @@ def run_options(steps: int, learning_rate: float, curriculum: str) -> Callable[[
         click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]"),
     )
     return _all_of(options)
+
+
+def grouped(parameter: str, kind: Callable, options: Mapping[str, Callable]) -> Callable[[Callable], Callable]:
+    """Several options as one decorator: the command gets `parameter`, a `kind` made of their values by name."""
+
+    def add(command: Callable) -> Callable:
+        @wraps(command)
+        def run(**given: object) -> object:
+            values = {name: given.pop(name) for name in options}
+            return command(**given, **{parameter: kind(**values)})
+
+        return _all_of(tuple(options.values()))(run)
+
+    return add
 
 
 def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:

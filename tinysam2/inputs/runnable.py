@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import PRESETS, ModelConfig
 from tinysam2.core.errors import InputError
-from tinysam2.core.targets import INT8, Target, checked_precision, target
-from tinysam2.inputs.options import DEFAULT_PRESET, TORCH
+from tinysam2.core.targets import INT8, TORCH, Target, checked_precision, target
+from tinysam2.inputs.options import (
+    DEFAULT_PRESET,
+    Named,
+    artifacts_option,
+    backend,
+    backends,
+    checkpoint_option,
+    grouped,
+    precision_option,
+    preset_option,
+)
 
 if TYPE_CHECKING:
     from tinysam2.mobile_runtime.backend import Backend
@@ -78,6 +90,29 @@ class ModelChoice:
         if self.artifacts:
             return nullcontext(model_of_artifacts(runtime, self.artifacts))
         return converted_model(runtime, config, self.checkpoint, checked_precision(runtime, self.precision), begin)
+
+
+def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
+    """`--backend`, `--artifacts`, `--preset`, `--checkpoint` and `--precision`, as `choice`, a `ModelChoice`.
+
+    default_backend: None where the runtime must be named.
+    """
+    backend_option = click.option(
+        "--backend",
+        type=Named(backend, backends),
+        required=default_backend is None,
+        default=default_backend,
+        show_default=default_backend is not None,
+        help="Runtime.",
+    )
+    options = {
+        "backend": backend_option,
+        "artifacts": artifacts_option,
+        "preset": preset_option(default=None),
+        "checkpoint": checkpoint_option,
+        "precision": precision_option,
+    }
+    return grouped("choice", ModelChoice, options)
 
 
 def float_model(config: ModelConfig, checkpoint: Path | None) -> RunnableModel:

@@ -3,7 +3,6 @@
 One counter for everything: shapes alone pass through the operators that PyTorch would run, in its order.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import bank_spec, program_contract
 from tinysam2.core.targets import INT8
+from tinysam2.mobile_runtime.memory.liveness import Lifetime, fullest_moment
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.network.tinysam2 import TinySAM2
 
@@ -65,11 +65,8 @@ class OperatorCount(TorchDispatchMode):
         """The most bytes held at once, where a tensor is held from the operator that makes it to the last that
         reads it, and the outputs (tensors in any containers) to the end."""
         self._touch(outputs)
-        changes = [0] * (self._operators + 2)
-        for storage in self._storages.values():
-            changes[storage.born] += storage.size
-            changes[storage.last_read + 1] -= storage.size
-        return max(itertools.accumulate(changes))
+        held = (Lifetime("", storage.size, storage.born, storage.last_read) for storage in self._storages.values())
+        return fullest_moment(held).bytes
 
     def _touch(self, tensors: object) -> None:
         for tensor in tree_iter(tensors):

@@ -14,7 +14,7 @@ from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
-from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.scoring.metrics import MAX_SQNR_DB, sqnr_db
 from tinysam2.validation.locating.float_graph import FloatGraph, moves_only
 from tinysam2.validation.locating.following import Followed, follow
@@ -98,12 +98,12 @@ def _layer_json(layer: LayerError) -> dict:
     return {**asdict(layer), "drop_db": layer.drop_db}
 
 
-def record_calls(loaded: LoadedModel, scene: Scene, frames: int = FRAMES) -> dict[str, list[Call]]:
+def record_calls(model: TinySAM2, scene: Scene, frames: int = FRAMES) -> dict[str, list[Call]]:
     """What the float model was asked and answered on a clip's first frames, by program.
 
     Raises InputError where frames or prompts cannot be used.
     """
-    recorder = RecordingBackend(TorchBackend(loaded.model))
+    recorder = RecordingBackend(TorchBackend(model))
     tracker = Tracker(recorder)
     with one_thread():
         for number, frame in enumerate(islice(scene.read_frames(), frames)):

@@ -8,7 +8,7 @@ from torch.export import ExportedProgram
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.contract import program_contract
 from tinysam2.core.silencing import silenced
-from tinysam2.models.weights.checkpoint import LoadedModel
+from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.validation.locating.float_graph import FloatGraph
 from tinysam2.validation.locating.locate import ProgramErrors, locate, record_calls
 from tinysam2.validation.locating.plot import draw_errors
@@ -16,7 +16,7 @@ from tinysam2.validation.parity.scenes import Scene
 
 
 def locate_layers(
-    loaded: LoadedModel,
+    model: TinySAM2,
     exported: Mapping[str, ExportedProgram],
     cards: Sequence[ArtifactCard],
     folder: Path,
@@ -31,8 +31,8 @@ def locate_layers(
     frames or prompts cannot be read.
     """
     progress("recording the float model")
-    calls = record_calls(loaded, scene)
-    contract = program_contract(loaded.model.config)
+    calls = record_calls(model, scene)
+    contract = program_contract(model.config)
     with silenced():
         graphs = {
             name: FloatGraph(name, program.run_decompositions({}), contract[name].input_names)

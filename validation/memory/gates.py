@@ -7,7 +7,7 @@ from tinysam2.core.contract import MEMORY_ENCODER
 from tinysam2.core.units import MIB
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.validation.gate import Gate
-from tinysam2.validation.memory.budget import Budget, read_budget
+from tinysam2.validation.memory.budget import Budget, Limit, read_budget
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory
 from tinysam2.validation.parity.check import ChainParity
 
@@ -34,7 +34,7 @@ def memory_gates(
     if memory:
         yield from _budget_gates(memory, budget)
     if measured:
-        yield from _growth_gates(measured, budget)
+        yield from _growth_gates(measured, budget.growth_over_300_frames)
 
 
 def _budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
@@ -60,8 +60,7 @@ def _budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
                budget.total.reason, found)  # fmt: skip
 
 
-def _growth_gates(measured: MeasuredMemory, budget: Budget) -> Iterator[Gate]:
-    limit = budget.growth_over_300_frames
+def _growth_gates(measured: MeasuredMemory, limit: Limit) -> Iterator[Gate]:
     yield Gate(
         "process",
         f"growth MiB over {FRAMES} frames",

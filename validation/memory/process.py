@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 from tinysam2.core.config import PRESETS, BankConfig, ModelConfig, RepViTConfig, preset, register_config
 from tinysam2.core.errors import InputError
-from tinysam2.core.silencing import silenced
+from tinysam2.core.silencing import silenced, stdout_for_answers
 from tinysam2.core.targets import TARGETS, TORCH, Target, register_target, target
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory, can_measure, measure
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--registered", type=json.loads, default={}, help="targets and presets that are used, as JSON")
     parser.add_argument("--frames", type=int, default=FRAMES)
     chosen = parser.parse_args()
-    with _answers() as answers:
+    with stdout_for_answers() as answers:
 
         def say(**answer: object) -> None:
             print(json.dumps(answer), file=answers, flush=True)
@@ -135,15 +134,6 @@ def _loader(backend: str, path: Path, named: str | None) -> Callable[[], Backend
     entry = target(backend)
     entry.load_backend()
     return lambda: load_artifacts(entry, path)
-
-
-@contextmanager
-def _answers() -> Iterator[TextIO]:
-    """Standard output for the answers alone: what native code prints goes nowhere."""
-    sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        yield answers
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def _match_tokens(
     [chosen] = np.nonzero(written[slot_of_row] & (slot_of_row > 0))
     if not chosen.size:
         return (others, others), None
-    there, here = reference[TOKENS_XY][0, chosen], actual[TOKENS_XY][0, chosen]
-    same = np.abs(there[:, None] - here[None]).max(-1) < SAME_PLACE
+    reference_xy, actual_xy = reference[TOKENS_XY][0, chosen], actual[TOKENS_XY][0, chosen]
+    same = np.abs(reference_xy[:, None] - actual_xy[None]).max(-1) < SAME_PLACE
     found = same.any(1)
     rows = np.concatenate([others, chosen[found]]), np.concatenate([others, chosen[same.argmax(1)[found]]])
     return rows, float(found.mean())

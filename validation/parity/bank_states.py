@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tinysam2.core.config import ModelConfig
+from tinysam2.core.config import BankConfig
 from tinysam2.core.contract import MEMORY_ENCODER, NEXT, bank_spec
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.validation.parity.recording import Call
@@ -45,9 +45,9 @@ class StateCalls:
         return self.calls + self.made > 0
 
 
-def possible_states(config: ModelConfig) -> tuple[str, ...]:
+def possible_states(bank: BankConfig) -> tuple[str, ...]:
     """The names in `BANK_STATES` that a model's bank can be in."""
-    leaves_out = config.bank.quality_management and config.bank.quality_threshold > 0
+    leaves_out = bank.quality_management and bank.quality_threshold > 0
     return tuple(name for name in BANK_STATES if name != OCCLUDED or leaves_out)
 
 

@@ -8,8 +8,8 @@ from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.validation.parity.recording import Call, Tensors
 
 TIED = 0.003
-"""Predicted IoU within which of the best candidate another is as good, and a runtime may choose it: an int8 runtime's
-was up to 0.0025 off the quantized model's over 458 calls each of ExecuTorch and LiteRT."""
+"""Predicted IoU within which of the best candidate another is as good, and a runtime may choose it: a little above
+what int8 runtimes are off by (docs/validation.md#limits)."""
 
 
 @torch.inference_mode()

@@ -106,7 +106,7 @@ def test_a_made_call_starts_from_the_bank_that_the_recorded_one_left(backend):
 def test_a_bank_that_leaves_no_frame_out_knows_no_occlusion():
     dense = replace(TINY.bank, quality_management=False)
     for bank in (dense, replace(TINY.bank, quality_threshold=0.0)):
-        assert set(BANK_STATES) - set(possible_states(TINY.with_bank(bank))) == {"occluded"}
+        assert set(BANK_STATES) - set(possible_states(bank)) == {"occluded"}
 
 
 def _first_prompt(clip):
