@@ -7,6 +7,7 @@ six digits only, and no Python reader comes with it.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
@@ -21,7 +22,15 @@ NAMED = 2**64 - 1
 
 TENSOR, QUANTIZED_TENSOR = 1, 2
 PER_CHANNEL, PER_TENSOR = 1, 2
-DTYPES = {1: np.float32, 2: np.float16, 3: np.int8, 5: np.int32, 6: np.int8, 7: np.int32, 12: np.int32}
+DTYPES: dict[int, type[np.generic]] = {
+    1: np.float32,
+    2: np.float16,
+    3: np.int8,
+    5: np.int32,
+    6: np.int8,
+    7: np.int32,
+    12: np.int32,
+}
 """xnn_datatype -> how its elements are stored."""
 
 NODES = {2: "fully connected", 7: "convolution", 13: "depthwise convolution", 37: "matrix product"}
@@ -92,23 +101,25 @@ def read_payload(payload: bytes, named: Callable[[str], bytes]) -> Iterator[Node
 
 
 def _node(kind: str, entry: "_Table", values: dict[int, Value]) -> Node:
-    node = entry.table(1)
+    node = entry.needed(1)
     limits = entry.table(3)
-    ends = [values[node.number(slot, types.Uint32Flags)] for slot in SLOTS[kind]]
+    source, factor, output = (values[node.number(slot, types.Uint32Flags)] for slot in SLOTS[kind])
     flags = node.number(FULLY_CONNECTED_FLAGS, types.Uint32Flags) if kind == "fully connected" else 0
     return Node(
         kind,
-        *ends,
+        source,
+        factor,
+        output,
         transposed=bool(flags & TRANSPOSED_WEIGHTS),
-        limits=limits and (limits.number(0, types.Float32Flags), limits.number(1, types.Float32Flags)),
+        limits=None if limits is None else (limits.number(0, types.Float32Flags), limits.number(1, types.Float32Flags)),
     )
 
 
 def _value(entry: "_Table", constant: Callable[[int], bytes]) -> tuple[int, Value]:
     """A value's number and the value."""
-    quantized, tensor = None, entry.table(1)
+    quantized, tensor = None, entry.needed(1)
     if entry.number(0, types.Uint8Flags) == QUANTIZED_TENSOR:
-        quantized, tensor = tensor, tensor.table(0)
+        quantized, tensor = tensor, tensor.needed(0)
     shape, index = tuple(tensor.numbers(2)), tensor.number(3, types.Uint32Flags)
     contents = None
     if index:
@@ -118,7 +129,7 @@ def _value(entry: "_Table", constant: Callable[[int], bytes]) -> tuple[int, Valu
     rounding = scale = None
     axis = 0
     if quantized is not None:
-        how, sort = quantized.table(2), quantized.number(1, types.Uint8Flags)
+        how, sort = quantized.needed(2), quantized.number(1, types.Uint8Flags)
         if sort == PER_TENSOR:
             rounding = Rounding(how.number(0, types.Float32Flags), how.number(1, types.Int32Flags))
         elif sort == PER_CHANNEL:
@@ -133,11 +144,12 @@ class _Table:
     def __init__(self, buffer: bytes, position: int) -> None:
         self._table = Table(buffer, position)
 
-    def number(self, slot: int, kind: type) -> float | int:
+    def number(self, slot: int, kind: type) -> Any:
+        """An int or a float, as its kind says."""
         place = self._place(slot)
         return self._table.Get(kind, place + self._table.Pos) if place else 0
 
-    def numbers(self, slot: int) -> np.ndarray:
+    def numbers(self, slot: int) -> list[int]:
         """A vector of uint32."""
         place = self._place(slot)
         return self._table.GetVectorAsNumpy(types.Uint32Flags, place).tolist() if place else []
@@ -146,6 +158,13 @@ class _Table:
         """Also of a union, whose type stands in the slot before."""
         place = self._place(slot)
         return _Table(self._table.Bytes, self._table.Indirect(place + self._table.Pos)) if place else None
+
+    def needed(self, slot: int) -> "_Table":
+        """As `table`. Raises ValueError where it is left out."""
+        found = self.table(slot)
+        if found is None:
+            raise ValueError(f"XNNPACK's graph has a table without its field {slot}")
+        return found
 
     def tables(self, slot: int) -> list["_Table"]:
         place = self._place(slot)
