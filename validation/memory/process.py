@@ -53,6 +53,7 @@ def _run(arguments: Sequence[str], frames: int, progress: Callable[[int], None])
         tempfile.TemporaryFile("w+", errors="replace") as noise,
         _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True)) as process,
     ):
+        assert process.stdout is not None  # it is a pipe
         for line in process.stdout:
             answer = json.loads(line)
             if "frames_done" in answer:
@@ -75,7 +76,8 @@ def _ended(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def main() -> None:
@@ -105,6 +107,8 @@ def _loader(backend: str, path: Path, preset: str | None) -> Callable[[], Backen
         from tinysam2.mobile_runtime.torch_backend import TorchBackend
         from tinysam2.models.weights.checkpoint import load_model
 
+        if preset is None:
+            raise InputError("a checkpoint does not say its preset; give --preset")
         return lambda: TorchBackend(load_model(PRESETS[preset], path).model)
     from tinysam2.mobile_runtime.loading import load_artifacts
 
