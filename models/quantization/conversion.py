@@ -40,6 +40,7 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
             layer = variant.get_submodule(full)
             # What a ReLU leaves has one reader, the layer that comes next; in int8 that one rounds it.
             rounded_next = isinstance(layer, RECTIFIED) and precisions[readers[full]] == W8A8
+            assert isinstance(layer, nn.Conv2d | nn.Linear)
             _replace(variant, full, QuantizedLayer(layer, precision == W8A8, rounds_output=not rounded_next))
     return variant
 
@@ -90,7 +91,7 @@ def _readers_joined(model: TinySAM2) -> Iterator[None]:
     """While the model runs, each layer that is given the very tensor that another one rounded takes its quantizer."""
 
     def mark(layer: QuantizedLayer, _: tuple, returned: Tensor) -> None:
-        returned.rounded_by = layer.output
+        returned.rounded_by = layer.output  # type: ignore[attr-defined]  # torch's types list a tensor's own
 
     def join(layer: QuantizedLayer, given: tuple[Tensor]) -> None:
         rounded_by = getattr(given[0], "rounded_by", None)

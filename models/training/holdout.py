@@ -54,9 +54,9 @@ def video_clip(video: AnnotatedVideo, config: ModelConfig) -> tuple[Clip, list[i
             f"sequence {video.name} has no mask in the {len(indices) - 1} frames after its first; "
             "what is held out is compared with its masks, so name sequences that are annotated throughout"
         )
-    targets = torch.from_numpy(np.stack(targets))[None, :, None]
+    wanted = torch.from_numpy(np.stack(targets))[None, :, None]
     prompt = no_prompt(config, 1)
-    share = F.avg_pool2d(targets[:, 0], TARGET_SCALE)
+    share = F.avg_pool2d(wanted[:, 0], TARGET_SCALE)
     prompt = FramePrompt(prompt.point_coords, prompt.point_labels, share, torch.ones(1, 1))
     slips = torch.zeros(1, len(images), *share.shape[1:])
-    return Clip(torch.stack(images)[None], targets, prompt, slips), annotated
+    return Clip(torch.stack(images)[None], wanted, prompt, slips), annotated
