@@ -1,7 +1,7 @@
 """What every runtime offers: the four programs by name, on numpy arrays, and what memory they take."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,11 @@ class Backend(ABC):
 
 
 def check_shapes(
-    source: str, spec: ProgramSpec, preset: str, inputs: list[tuple[int, ...]], outputs: list[tuple[int, ...]]
+    source: str,
+    spec: ProgramSpec,
+    preset: str,
+    inputs: Sequence[tuple[int | None, ...]],
+    outputs: Sequence[tuple[int | None, ...]],
 ) -> None:
     """Compares an artifact's own shapes with the contract's, in the contract's order.
 

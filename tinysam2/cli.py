@@ -23,7 +23,7 @@ class Failure(click.ClickException):
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
-        self.exit_code = status
+        self.exit_code = status  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: IO | None = None) -> None:
         click.echo(f"error: {self.message}", file=file or sys.stderr)

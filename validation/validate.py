@@ -16,6 +16,7 @@ from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker, tracked_object
+from tinysam2.models.network.mask_decoder import MaskDecoder
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.scoring.evaluation import Watch
 from tinysam2.scoring.scores import RunningScore
@@ -120,6 +121,7 @@ def follow_scene(
     """
     recorder = RecordingBackend(backend)
     decoder = backend.programs[MASK_DECODER].module
+    assert isinstance(decoder, MaskDecoder)
     reference, score = Tracker(recorder), RunningScore(scene.objects)
     states = dict.fromkeys(possible_states(backend.config.bank), StateCalls())
     for check in checks.values():
@@ -186,6 +188,8 @@ def _report_target(
     of_integers: tuple[Gate, ...],
 ) -> TargetReport:
     programs, chain, memory = check.programs(), check.chain(), check.backend.memory()
+    if memory is None:
+        raise InputError(f"the {card.target} backend does not tell its memory; a report needs it")
     gates = (
         *parity_gates(card.precision, programs, chain),
         *of_integers,

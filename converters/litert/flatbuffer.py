@@ -32,7 +32,7 @@ def shorten_names(model: schema.ModelT) -> None:
 
     No two tensors have the same name, in any graph: LiteRT's own quantizer tells them by it.
     """
-    uses = Counter()
+    uses: Counter[str] = Counter()
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             contents = model.buffers[tensor.buffer].data

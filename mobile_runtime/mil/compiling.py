@@ -115,7 +115,8 @@ def compile_graph(graph: Graph, storage: str) -> Plan:
             dead.setdefault(index, []).append(name)
 
     rounds_activations = any(operation.type == "quantize" for operation in graph.operations)
-    steps, resident = [], {}
+    steps: list[Step] = []
+    resident: dict[str, Any] = {}
     for index, operation in enumerate(graph.operations):
         carriers = tuple(
             _carrier(graph.types[name], storage, KERNELS[operation.type].rounds) for name in operation.outputs
@@ -157,14 +158,14 @@ def numpy_dtype(name: str) -> np.dtype:
 
 def zero_state(state_type: TensorType) -> Tensor:
     """The content a state starts with."""
-    return torch.zeros(state_type.shape, dtype=_CARRIERS[state_type.dtype])
+    return torch.zeros(state_type.static_shape, dtype=_CARRIERS[state_type.dtype])
 
 
 def _carrier(tensor_type: TensorType, storage: str, rounds: bool) -> Carrier:
     return Carrier(
         dtype=_CARRIERS[tensor_type.dtype],
         to_half=rounds and storage == "declared" and tensor_type.dtype == "float16",
-        shape=torch.Size(tensor_type.shape) if tensor_type.is_static else None,
+        shape=torch.Size(tensor_type.static_shape) if tensor_type.is_static else None,
     )
 
 

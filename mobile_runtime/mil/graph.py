@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinysam2.core.errors import InputError
+
 # How Core ML stores an element. Types below one byte exist only as packed constants.
 ELEMENT_BITS = {
     "bool": 8,
@@ -37,9 +39,17 @@ class TensorType:
         return None not in self.shape
 
     @property
+    def static_shape(self) -> tuple[int, ...]:
+        """The shape of a static tensor. Raises InputError where a dimension is known only at run time."""
+        sizes = tuple(size for size in self.shape if size is not None)
+        if len(sizes) != len(self.shape):
+            raise InputError(f"a tensor is {self}: a size is known only at run time; convert again with fixed shapes")
+        return sizes
+
+    @property
     def bytes(self) -> int:
         """Size in bytes of one static tensor of this type, sub-byte elements packed."""
-        return math.ceil(math.prod(self.shape) * ELEMENT_BITS[self.dtype] / 8)
+        return math.ceil(math.prod(self.static_shape) * ELEMENT_BITS[self.dtype] / 8)
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"

@@ -27,7 +27,8 @@ def graph_from_mil(function: Any) -> Graph:
         for variable in operation.outputs:
             types[names.of(variable)] = tensor_type(variable.shape, variable.dtype)
 
-    constants, weight_bytes = {}, 0
+    constants: dict[str, Any] = {}
+    weight_bytes = 0
     for operation in function.operations:
         if operation.op_type != "const":
             continue

@@ -56,6 +56,8 @@ class BankUpdate(nn.Module):
     memory [B, D, G, G], the frame's answer, is_prompted [B, 1] (0 or 1), bank -> the next bank.
     """
 
+    xy: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config

@@ -21,6 +21,11 @@ class ImageEncoder(nn.Module):
     `conv_s0`, `conv_s1` of its mask decoder.
     """
 
+    project_s4: nn.Module
+    project_s8: nn.Module
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels = config.hidden_dim
@@ -55,11 +60,16 @@ class ImageEncoder(nn.Module):
         return fused
 
 
-def _merge(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+def _merge(first: nn.Module, second: nn.Module) -> nn.Conv2d:
     """Two 1x1 convolutions in a row as one."""
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
     merged = nn.Conv2d(first.in_channels, second.out_channels, 1)
     a, b = first.weight.flatten(1).double(), second.weight.flatten(1).double()
     with torch.no_grad():
         merged.weight.copy_((b @ a).reshape_as(merged.weight))
+        assert merged.bias is not None
+        assert first.bias is not None
+        assert second.bias is not None
         merged.bias.copy_(b @ first.bias.double() + second.bias)
     return merged

@@ -45,11 +45,11 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
         """mask: additive, [B, K]."""
-        heads = [
+        q, k, v = (
             x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
             for x in (self.q_proj(query), self.k_proj(key), self.v_proj(value))
-        ]
-        attended = attend(*heads, None if mask is None else mask[:, None, None])
+        )
+        attended = attend(q, k, v, None if mask is None else mask[:, None, None])
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
 
@@ -146,7 +146,7 @@ class MaskDecoder(nn.Module):
         self.iou_head = MLP(dim, dim, MASK_OUTPUTS, 3)
         self.object_score_head = MLP(dim, dim, 1, 3)
         # Objects are there far more often than not; an untrained decoder starts from that.
-        nn.init.constant_(self.object_score_head.layers[-1].bias, 2.0)
+        nn.init.constant_(self.object_score_head.layers[-1].get_parameter("bias"), 2.0)
         self.pointer = MLP(dim, dim, dim, 3)
         self.no_object_pointer = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, dim), std=0.02))
 

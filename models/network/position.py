@@ -22,6 +22,9 @@ class SinePosition(nn.Module):
     Source: SAM 2 `PositionEmbeddingSine`, normalised, here for any coordinate and not only for whole grids.
     """
 
+    frequencies: Tensor
+    offset: Tensor
+
     def __init__(self, dim: int, side: int, temperature: float = 10000.0) -> None:
         super().__init__()
         half = dim // 2
@@ -43,6 +46,8 @@ class AxialRotary(nn.Module):
     Source: SAM 2 `compute_axial_cis`. SAM 2 turns neighbouring channels as pairs; here a pair's two halves lie
     dim/2 apart, which slices without a permutation. `halves_from_pairs` reorders projections accordingly.
     """
+
+    frequencies: Tensor
 
     def __init__(self, dim: int, theta: float = 10000.0) -> None:
         super().__init__()
@@ -79,6 +84,9 @@ def by_axis(encoding: Tensor, side: int, neutral: float) -> tuple[Tensor, Tensor
 class GridSine(nn.Module):
     """Adds the sine encoding of a whole grid, times a weight, to its rows: [B, side^2, dim] -> the same shape."""
 
+    rows: Tensor
+    less_columns: Tensor
+
     def __init__(self, dim: int, side: int, weight: float) -> None:
         super().__init__()
         rows, columns = by_axis(weight * SinePosition(dim, side)(grid_xy(side)), side, neutral=0.0)
@@ -92,6 +100,11 @@ class GridSine(nn.Module):
 
 class GridRotary(nn.Module):
     """What `rotate` does, for a whole grid's rows in order: [B, side^2, dim] -> the same shape."""
+
+    cos_rows: Tensor
+    cos_columns: Tensor
+    sin_rows: Tensor
+    sin_columns: Tensor
 
     def __init__(self, dim: int, side: int) -> None:
         super().__init__()
@@ -129,6 +142,8 @@ def sine_1d(position: Tensor, dim: int, temperature: float = 10000.0) -> Tensor:
 
 class FourierPosition(nn.Module):
     """Random Fourier features: xy [..., 2] in 0..1 -> [..., dim]. Source: SAM `PositionEmbeddingRandom`."""
+
+    gaussian: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()

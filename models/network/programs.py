@@ -34,6 +34,9 @@ class MemoryAttentionProgram(Program):
 
 
 class MaskDecoderProgram(Program):
+    module: MaskDecoder
+    position: Tensor | None
+
     def __init__(self, spec: ProgramSpec, module: MaskDecoder) -> None:
         super().__init__(spec, module)
         self.register_buffer("position", None)

@@ -6,6 +6,7 @@ it; `fuse` folds branches and BatchNorms into single convolutions that compute t
 
 import copy
 import itertools
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tinysam2.core.config import RepViTConfig
 from tinysam2.models.network.layers import Conv2dReLU
 
+M = TypeVar("M", bound=nn.Module)
+
 
 class ConvNorm(nn.Sequential):
     """Convolution without bias, then BatchNorm."""
+
+    c: nn.Conv2d
+    bn: nn.BatchNorm2d
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1):
         super().__init__()
@@ -33,6 +39,9 @@ class ConvNorm(nn.Sequential):
 
 class RepDepthwise(nn.Module):
     """Token mixer: depthwise 3x3 + depthwise 1x1 + shortcut. [B, C, H, W] -> [B, C, H, W]."""
+
+    conv1: ConvNorm | nn.Conv2d
+    bn: nn.Identity | nn.BatchNorm2d
 
     def __init__(self, channels: int, legacy: bool) -> None:
         super().__init__()
@@ -53,6 +62,8 @@ class RepDepthwise(nn.Module):
         point = self.conv1.fused() if isinstance(self.conv1, ConvNorm) else self.conv1
         with torch.no_grad():
             wide.weight += F.pad(point.weight + 1, [1, 1, 1, 1])
+            assert wide.bias is not None
+            assert point.bias is not None
             wide.bias += point.bias
         return wide if isinstance(self.bn, nn.Identity) else fuse_conv_bn_eval(wide, self.bn)
 
@@ -159,7 +170,7 @@ class RepViT(nn.Module):
         return features
 
 
-def fuse(module: nn.Module) -> nn.Module:
+def fuse(module: M) -> M:
     """A copy in evaluation mode, its re-parameterised branches and BatchNorms folded into convolutions."""
     module = copy.deepcopy(module).eval()
     _fuse_children(module)

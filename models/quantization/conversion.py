@@ -38,6 +38,7 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
     for full, precision in precisions.items():
         if precision != FLOAT:
             layer = variant.get_submodule(full)
+            assert isinstance(layer, nn.Conv2d | nn.Linear)
             # In int8, the layers that read what a ReLU leaves round it.
             by_readers = isinstance(layer, RECTIFIED) and {precisions.get(reader) for reader in readers[full]} == {W8A8}
             quantized[full] = QuantizedLayer(layer, precision == W8A8, rounds_output=not by_readers)

@@ -35,6 +35,8 @@ class ActivationQuantizer(nn.Module):
     is learned by its logarithm, so that a step changes large and small ones alike (TQT, arXiv 1903.08066).
     """
 
+    zero_point: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(0.0))
@@ -92,8 +94,7 @@ class QuantizedLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.active:
             return self.layer(x)
-        watching = self.input is not None and self.input.watching
-        x = self.layer(self.input(x)) if watching else self._rounded(x)
+        x = self.layer(self.input(x)) if self.input is not None and self.input.watching else self._rounded(x)
         return x if self.output is None else self.output(x)
 
     def _rounded(self, x: Tensor) -> Tensor:
@@ -116,6 +117,15 @@ class FrozenLayer(nn.Module):
     folded: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized and
     dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
     """
+
+    weight: Tensor
+    weight_scale: Tensor
+    weight_zero_point: Tensor
+    bias: Tensor | None
+    input_scale: Tensor | None
+    input_zero_point: Tensor | None
+    output_scale: Tensor | None
+    output_zero_point: Tensor | None
 
     def __init__(
         self,
@@ -184,7 +194,7 @@ def frozen(layer: QuantizedLayer) -> FrozenLayer:
 
 
 def _numbers(scale: Tensor | None, zero_point: Tensor | None) -> tuple[float, int] | None:
-    return None if scale is None else (float(scale), int(zero_point))
+    return None if scale is None or zero_point is None else (float(scale), int(zero_point))
 
 
 def _application(like: Layer) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:

@@ -56,9 +56,13 @@ class Teacher:
         # The first frame's mask may be the prompt itself, which teaches nothing.
         logits = [_logit_error(s.candidates.masks, t.mask_logits) for s, t in zip(frames[1:], taught[1:], strict=True)]
         terms = {"features": torch.stack(features).mean(), "logits": torch.stack(logits).mean()}
-        if taught[0].memory.shape[1] == frames[0].memory.shape[1]:
-            pairs = zip(frames[:-1], taught[:-1], strict=True)
-            terms["memories"] = torch.stack([_feature_error(s.memory, t.memory) for s, t in pairs]).mean()
+        memories = [
+            (s.memory, t.memory)
+            for s, t in zip(frames[:-1], taught[:-1], strict=True)
+            if s.memory is not None and t.memory is not None
+        ]
+        if memories[0][1].shape[1] == memories[0][0].shape[1]:
+            terms["memories"] = torch.stack([_feature_error(ours, theirs) for ours, theirs in memories]).mean()
         return terms
 
     def _resized(self, clips: TrainingClip) -> TrainingClip:

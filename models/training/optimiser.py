@@ -25,7 +25,7 @@ class MuonAdamW:
         others = [parameter for parameter in parameters if not _is_map(parameter)]
         decaying = [parameter for parameter in others if _decays(parameter)]
         steady = [parameter for parameter in others if not _decays(parameter)]
-        self._parts = {
+        self._parts: dict[str, torch.optim.Optimizer] = {
             "adamw": torch.optim.AdamW(
                 [{"params": decaying, "weight_decay": decay}, {"params": steady, "weight_decay": 0.0}], rate
             )
@@ -70,7 +70,8 @@ def _as_matrix(parameter: nn.Parameter) -> nn.Parameter:
     if parameter.dim() == 2:
         return parameter
     matrix = nn.Parameter(_rows(parameter.data))
-    matrix.grad = _rows(parameter.grad)
+    if parameter.grad is not None:
+        matrix.grad = _rows(parameter.grad)
     return matrix
 
 

@@ -67,7 +67,7 @@ def share_in_int8(model: TinySAM2, recipe: Recipe) -> float:
     fused = quantization_aware(model, Recipe(()))
     counts = {True: 0, False: 0}
     for name, (program, layer) in quantizable_layers(fused).items():
-        counts[recipe.precision(program, layer) != FLOAT] += fused.get_submodule(name).weight.numel()
+        counts[recipe.precision(program, layer) != FLOAT] += fused.get_parameter(f"{name}.weight").numel()
     return counts[True] / sum(counts.values())
 
 

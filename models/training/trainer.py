@@ -93,7 +93,8 @@ class _Run:
         processes: Processes,
         device: torch.device,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last).train()
+        # torch's types leave memory_format out where a device is given.
+        self.model: TinySAM2 = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.by_bank = [with_bank(model, bank) for bank in settings.banks] or [model]
         self.settings, self.folder, self.processes, self.device = settings, folder, processes, device
         self.teacher = teacher.to(device) if teacher else None
@@ -103,7 +104,9 @@ class _Run:
         self.optimiser = MuonAdamW(self.parameters, settings.learning_rate, settings.weight_decay)
         self.norms = [b for name, b in model.named_buffers() if name.endswith(NORM_STATE)]
         self.averaged = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        self.step, self.rows, self.recent = 0, [], []
+        self.step = 0
+        self.rows: list[dict] = []
+        self.recent: list[dict] = []
 
     def resume(self) -> None:
         """Takes up the state in the folder, if there is one."""
@@ -141,7 +144,8 @@ class _Run:
         """One optimiser step on this process's parts of a batch."""
         drawn = np.random.default_rng((self.settings.seed, self.step)).integers(len(self.by_bank))
         self.optimiser.zero_grad()
-        losses, before, after = [], [norm.clone() for norm in self.norms], [0.0] * len(self.norms)
+        losses, before = [], [norm.clone() for norm in self.norms]
+        after = [torch.zeros_like(norm, dtype=torch.float32) for norm in self.norms]
         for part in parts:
             # Every part starts from the same running statistics, whichever process works on it.
             for norm, former in zip(self.norms, before, strict=True):

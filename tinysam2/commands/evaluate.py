@@ -82,10 +82,10 @@ def command(
     check_apart(output, (data, choice.artifacts))
     check_shared_folder(output, SETTINGS)
     check_evaluation_folder(output)
-    to_file = json_file is not None and json_file != STDOUT
-    if to_file:
-        check_output_file(json_file)
-        check_apart(json_file, (data, output))
+    to_file = None if json_file == STDOUT else json_file
+    if to_file is not None:
+        check_output_file(to_file)
+        check_apart(to_file, (data, output))
     with shown_steps(visible=rank == 0) as steps:
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
@@ -103,8 +103,8 @@ def command(
         draw_scores(score.to_json(), output / PLOT, _title(settings))
 
     report = json.dumps({**score.to_json(), "settings": asdict(settings)}, indent=2, allow_nan=False) + "\n"
-    if to_file:
-        write_text(json_file, report)
+    if to_file is not None:
+        write_text(to_file, report)
     if json_file == STDOUT:
         click.echo(report, nl=False)
         return

@@ -1,7 +1,9 @@
 """`tinysam2 quantize`: the float model to an int8 checkpoint."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -58,7 +60,7 @@ def command(
     device: str | None,
     as_json: bool,
     curriculum: str,
-    **chosen: object,
+    **chosen: Any,
 ) -> None:
     """Quantize a float model: set the scales on clips of the data, then train through them, the float model teaching.
 
@@ -116,7 +118,7 @@ def command(
             )
         how = Calibration(calibration_batches, steps.counter("calibrating"))
         variant = calibrated_model(teacher, rules, training, settings, how)
-        figures = {}
+        figures: Mapping[str, float] = {}
         if not calibrate_only:
             shown = ShownTraining(steps, settings.steps)
             execution = Execution(processes, workers, where, shown)

@@ -32,15 +32,15 @@ def command(predictions: Path, data: Path, split: str | None, json_file: Path | 
     from tinysam2.views.console import shown_steps
     from tinysam2.views.scores import print_scores
 
-    to_file = json_file is not None and json_file != STDOUT
-    if to_file:
-        check_output_file(json_file)
-        check_apart(json_file, (predictions, data))
+    to_file = None if json_file == STDOUT else json_file
+    if to_file is not None:
+        check_output_file(to_file)
+        check_apart(to_file, (predictions, data))
     sequences = open_dataset(data, split)
     with shown_steps() as steps:
         score = score_dataset(sequences, predictions, steps.counter("scoring"))
-    if to_file:
-        score.write(json_file)
+    if to_file is not None:
+        score.write(to_file)
     if json_file == STDOUT:
         click.echo(json.dumps(score.to_json(), indent=2, allow_nan=False))
         return

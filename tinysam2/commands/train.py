@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -66,7 +66,7 @@ def command(
     workers: int,
     device: str | None,
     as_json: bool,
-    **chosen: object,
+    **chosen: Any,
 ) -> None:
     """Train on clips drawn from annotated video, with simulated prompts, through the memory bank.
 
@@ -135,9 +135,7 @@ def command(
         click.echo(f"weights: {weights}")
 
 
-def _settings(
-    steps: int, curriculum: str, mix_memory: bool, model: ModelConfig, **chosen: object
-) -> "TrainingSettings":
+def _settings(steps: int, curriculum: str, mix_memory: bool, model: ModelConfig, **chosen: Any) -> "TrainingSettings":
     from tinysam2.models.training.budgets import memory_budgets
     from tinysam2.models.training.settings import TrainingSettings
 

@@ -162,11 +162,11 @@ def command(
                     if locate in (ALL, program.name)
                 }
             located = locate_layers(loaded.model, exported, cards, artifacts, scenes[0], artifacts / PLOT, steps.begin)
-    data = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
+    found = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
-        write_report(report, data, gallery.shots())
+        write_report(report, found, gallery.shots())
     if as_json:
-        click.echo(json.dumps(data, indent=2))
+        click.echo(json.dumps(found, indent=2))
     else:
         print_report(result)
         if locate:

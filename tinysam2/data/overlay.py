@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,9 @@ from scipy import ndimage
 
 from tinysam2.core.files import atomic_path, check_output_file
 from tinysam2.data.masks import palette
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 GUTTER = 4
 
@@ -80,7 +84,7 @@ class VideoWriter:
         self.path = check_output_file(path)
         self.rate = Fraction(frames_per_second).limit_denominator(1001)
         self._cleanup = ExitStack()
-        self._stream = None
+        self._stream: VideoStream | None = None
 
     def __enter__(self) -> "VideoWriter":
         import av
@@ -110,7 +114,7 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(even, format="rgb24")
         self._container.mux(self._stream.encode(picture.reformat(format="yuv420p", dst_colorspace="ITU709")))
 
-    def _add_stream(self, height: int, width: int):
+    def _add_stream(self, height: int, width: int) -> "VideoStream":
         import av
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 

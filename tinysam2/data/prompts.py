@@ -48,7 +48,7 @@ class Prompt:
     def check(self, width: int, height: int) -> None:
         """Raises InputError where this cannot be said of a frame of that size."""
         if self.mask is not None:
-            self._check_mask(width, height)
+            self._check_mask(self.mask, width, height)
             return
         count = len(self.points) + (2 if self.box else 0)
         if count == 0:
@@ -70,15 +70,15 @@ class Prompt:
             if box.x0 >= box.x1 or box.y0 >= box.y1:
                 raise InputError(f"{text} is empty; give left,top,right,bottom with left < right and top < bottom")
 
-    def _check_mask(self, width: int, height: int) -> None:
+    def _check_mask(self, mask: np.ndarray, width: int, height: int) -> None:
         if self.points or self.box:
             raise InputError("the prompt has a mask beside points or a box; give one or the other")
-        if self.mask.shape != (height, width):
+        if mask.shape != (height, width):
             raise InputError(
-                f"the mask is {'x'.join(str(n) for n in self.mask.shape[::-1])}; the frame is {width}x{height}, "
+                f"the mask is {'x'.join(str(n) for n in mask.shape[::-1])}; the frame is {width}x{height}, "
                 "and a mask must be of its size"
             )
-        if not self.mask.any():
+        if not mask.any():
             raise InputError("the mask is empty; it must mark at least one pixel")
 
 
@@ -108,7 +108,7 @@ def prompt_tensors(
         if prompt.mask is not None:
             has_mask = 1.0
             image = Image.fromarray((prompt.mask != 0).astype(np.float32))
-            mask[0, 0] = image.resize((mask_size, mask_size), Image.Resampling.BOX)
+            mask[0, 0] = np.asarray(image.resize((mask_size, mask_size), Image.Resampling.BOX))
     return {
         "point_coords": coords,
         "point_labels": labels,

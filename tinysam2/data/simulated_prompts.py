@@ -54,7 +54,7 @@ def deepest_pixel(region: np.ndarray) -> tuple[int, int, int]:
     box = box_of_mask(region)
     depths = _squared_depths(region[box.y0 : box.y1, box.x0 : box.x1])
     y, x = np.unravel_index(int(depths.argmax()), depths.shape)
-    return box.x0 + int(x), box.y0 + int(y), int(depths[y, x])
+    return int(box.x0) + int(x), int(box.y0) + int(y), int(depths[y, x])
 
 
 def _click(truth: np.ndarray, answer: np.ndarray) -> Point:

@@ -56,13 +56,15 @@ class Coordinates(click.ParamType):
     def __init__(self, counts: tuple[int, ...], wanted: str) -> None:
         self.counts, self.wanted = counts, wanted
 
-    def convert(self, value: str, parameter: click.Parameter, context: click.Context | None) -> tuple[float, ...]:
+    def convert(
+        self, value: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[float, ...]:
         try:
             numbers = tuple(float(part) for part in value.split(","))
         except ValueError:
             numbers = ()
         if len(numbers) not in self.counts or (len(numbers) == 3 and numbers[2] not in (0, 1)):
-            raise InputError(f"{parameter.opts[0]} '{value}' is not {self.wanted}")
+            raise InputError(f"{parameter.opts[0] if parameter else self.name} '{value}' is not {self.wanted}")
         return numbers
 
 

@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LOOKS = 0.2
 NewTracker = Callable[[], ObjectTracker]
 """Makes a tracker that has seen nothing yet."""
 
-Watch = Callable[[Iterable[np.ndarray], str, int], Iterable[np.ndarray]]
+Watch = Callable[[Iterable[np.ndarray], str, int | None], Iterable[np.ndarray]]
 """Passes a sequence's masks on and shows how many there were; it is told the step and how many there will be."""
 
 
@@ -155,9 +155,9 @@ def _prompts(
     if not beginning:
         return {}
     ids = sequence.ids(index)
-    masks = {object_id: ids == object_id for object_id in beginning}
-    for object_id, mask in masks.items():
-        if not mask.any():
+    masks = {} if ids is None else {object_id: ids == object_id for object_id in beginning}
+    for object_id in beginning:
+        if object_id not in masks or not masks[object_id].any():
             raise InputError(
                 f"sequence {sequence.name} shows nothing of object {object_id} on frame {sequence.frame_names[index]}, "
                 "where it should begin; mark its pixels in that frame's mask"

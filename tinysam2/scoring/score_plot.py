@@ -31,7 +31,7 @@ def draw_scores(scores: Mapping, path: Path, title: str) -> None:
     heights = (HEADING_HEIGHT + BAR_HEIGHT * len(sequences), HEADING_HEIGHT / 2 + TILE_HEIGHT * rows)
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
     _draw_bars(upper.subplots(), sequences, scores["mean"]["JF"])
     tiles = lower.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
     for tile in tiles[len(sequences) :]:
@@ -75,9 +75,9 @@ def _draw_frames(axes: "Axes", name: str, sequence: Mapping) -> None:
     axes.tick_params(labelsize=6)
 
 
-def _draw_line(axes: "Axes", values: np.ndarray, **style: object) -> None:
+def _draw_line(axes: "Axes", values: np.ndarray, color: str, linewidth: float) -> None:
     scored = np.flatnonzero(np.isfinite(values))
-    axes.plot(scored, values[scored], marker="." if len(scored) < 2 else "", **style)
+    axes.plot(scored, values[scored], marker="." if len(scored) < 2 else "", color=color, linewidth=linewidth)
 
 
 def _object_by_frame(scored: Mapping) -> np.ndarray:

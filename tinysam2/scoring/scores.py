@@ -71,7 +71,7 @@ class ObjectScore:
     def figures(self) -> dict[str, float | None]:
         """Its `FIGURES`, 0 to 1; None where no frame of it is scored."""
         j, f = self.j, self.f
-        both = None if j.mean is None else (j.mean + f.mean) / 2
+        both = None if j.mean is None or f.mean is None else (j.mean + f.mean) / 2
         return dict(zip(FIGURES, (j.mean, f.mean, both, j.recall, j.decay, f.recall, f.decay), strict=True))
 
 
@@ -151,6 +151,7 @@ def score_sequence(
     Raises InputError where such a mask is missing, is not a whole PNG, has another size than the truth, or holds an id
     that is none of the sequence's objects.
     """
+    values: dict[int, tuple[list[float | None], list[float | None]]]
     values = {i: ([None] * len(sequence), [None] * len(sequence)) for i in sequence.objects}
     for index, truth in _annotated_but_last(sequence, progress):
         scored = [i for i, first in sequence.objects.items() if index > first]
@@ -204,13 +205,18 @@ class RunningScore:
     def figures(self) -> dict[str, float] | None:
         """J, F and their mean over the objects so far, 0 to 1; None where no frame is scored."""
         figures = mean_figures(self.object_scores())
-        return None if figures["JF"] is None else {name: figures[name] for name in ("J", "F", "JF")}
+        chosen = {name: figures[name] for name in ("J", "F", "JF")}
+        return {name: value for name, value in chosen.items() if value is not None} or None
 
     def _score(self, index: int, truth: np.ndarray, prediction: np.ndarray) -> None:
         scored = [i for i, first in self.objects.items() if index > first]
         for i, pair in score_frame(truth, prediction, scored).items():
             for by_frame, value in zip(self._values[i], pair, strict=True):
                 by_frame.append(value)
+
+
+def _shifted(progress: Callable[[int], None], done: int) -> Callable[[int], None]:
+    return lambda frames: progress(done + frames)
 
 
 def score_dataset(
@@ -226,9 +232,7 @@ def score_dataset(
             )
     scores, done = [], 0
     for sequence in sequences:
-        scores.append(
-            score_sequence(sequence, folder / sequence.name, lambda frames, done=done: progress(done + frames))
-        )
+        scores.append(score_sequence(sequence, folder / sequence.name, _shifted(progress, done)))
         done += len(sequence)
     score = DatasetScore(tuple(scores))
     if score.figures["J"] is None:

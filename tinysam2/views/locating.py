@@ -19,13 +19,13 @@ def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
     for errors in found:
         first = errors.first
         if first is None:
-            numbers, name = ("", "", "", ""), "none"
+            name, numbers = "none", [""] * 4
         else:
             name = (
                 f"{first.layer} ({first.operation})" if errors.seen else f"{first.layer} ({first.operation}) or later"
             )
             values = (first.sqnr_db, first.came_in_db, first.drop_db, first.own_db)
-            numbers = tuple(f"{value:.1f}" for value in values)
+            numbers = [f"{value:.1f}" for value in values]
         rows.append((f"{errors.target} {errors.program}", name, *numbers, f"{errors.ordinary_db:g}"))
     print_table(("program", "layer", "SQNR dB", "came in", "drop", "its own", "ordinary, at least"), rows)
     for errors in found:

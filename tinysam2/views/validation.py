@@ -22,9 +22,9 @@ def print_report(report: Report) -> None:
     _print_memory(report)
     weights = report.weights if report.trained else f"untrained weights: {report.weights}"
     click.echo(f"preset {report.preset}, {weights}")
-    for target, gate in failed_gates(report.to_json()):
+    for failed, gate in failed_gates(report.to_json()):
         found = f"; {gate['found']}" if gate["found"] else ""
-        click.echo(f"  failed: {target['target']} {gate_sentence(gate)} ({gate['reason']}){found}")
+        click.echo(f"  failed: {failed['target']} {gate_sentence(gate)} ({gate['reason']}){found}")
     for target in report.targets:
         notes = "" if target.measured else "; growth of memory not measured"
         if target.not_available:

@@ -7,6 +7,7 @@ Sources: facebookresearch/sam2 `sam2.1_hiera_t.yaml`; facebookresearch/EdgeTAM a
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ def edgetam() -> PeerCost:
     """
     import transformers
 
-    latents = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
+    latents: dict[str, Any] = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
     config = transformers.EdgeTamVideoConfig(
         memory_attention_num_layers=2,
         enable_temporal_pos_encoding_for_object_pointers=False,
@@ -149,7 +150,7 @@ PEERS: Mapping[str, Callable[[], PeerCost]] = {"SAM 2.1-tiny": sam2_tiny, "EdgeT
 Call = tuple[Callable[..., object], dict[str, Tensor]]
 
 
-def _calls(model: nn.Module, tokens: int, **layout: int) -> dict[str, Call]:
+def _calls(model: Any, tokens: int, **layout: int) -> dict[str, Call]:
     """What each program runs on a frame without a prompt and with a full bank, and on what inputs.
 
     layout: what else memory attention is told of its tokens.
@@ -195,7 +196,7 @@ def _calls(model: nn.Module, tokens: int, **layout: int) -> dict[str, Call]:
     }
 
 
-def _counted(model: nn.Module, calls: Mapping[str, Call]) -> Iterator[dict[str, ProgramCost]]:
+def _counted(model: Any, calls: Mapping[str, Call]) -> Iterator[dict[str, ProgramCost]]:
     """The programs twice: with attention written out as in our programs, and as one operator."""
     from transformers import AttentionInterface
 
@@ -203,10 +204,11 @@ def _counted(model: nn.Module, calls: Mapping[str, Call]) -> Iterator[dict[str, 
     weights = Weights.of(model)
     for attention in ("eager", ONE_OPERATOR):
         model.set_attn_implementation(attention)
-        yield {
-            name: count_program(*call, weights.only(lambda key, name=name: _owner(key) == name))
-            for name, call in calls.items()
-        }
+        yield {name: count_program(*call, weights.only(_owned_by(name))) for name, call in calls.items()}
+
+
+def _owned_by(name: str) -> Callable[[str], bool]:
+    return lambda key: _owner(key) == name
 
 
 def _owner(key: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.errors import InputError
 from tinysam2.core.silencing import silenced
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.validation.integers.checks import IntegerReport, check_integers
@@ -21,6 +22,8 @@ def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Int
         programs.setdefault(file, []).append(program)
     with silenced():
         found = [reader.read_contents(folder / file, tuple(names)) for file, names in programs.items()]
+    if loaded.recipe is None:
+        raise InputError(f"{loaded.source} is not quantized, so its artifacts hold no integers to check")
     whole = Contents(
         [product for contents in found for product in contents.products],
         [stray for contents in found for stray in contents.strays],

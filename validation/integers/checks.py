@@ -8,7 +8,7 @@ import numpy as np
 from tinysam2.models.quantization.recipe import W8A8
 from tinysam2.validation.integers.layer_matching import Matching, flat, matched
 from tinysam2.validation.integers.layers import Layer, is_quantized
-from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, Stray, int8_shares
+from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, StoredWeight, Stray, int8_shares
 
 LocatedFault = tuple[str, str]
 """A layer, or a place in the file, and what is wrong with it."""
@@ -66,8 +66,8 @@ def check_integers(layers: Sequence[Layer], contents: Contents) -> IntegerReport
 
 
 def _weights(matching: Matching) -> Iterator[LocatedFault]:
-    for layer, product in _int8_pairs(matching):
-        wanted, found = flat(layer.weight), flat(product.weight)
+    for layer, weight in _int8_weights(matching):
+        wanted, found = flat(layer.weight), flat(weight)
         if wanted.shape != found.shape:
             yield layer.name, f"its weight is {list(found.shape)} instead of {list(wanted.shape)}"
         elif count := int((wanted != found).sum()):
@@ -75,20 +75,22 @@ def _weights(matching: Matching) -> Iterator[LocatedFault]:
 
 
 def _scales(matching: Matching) -> Iterator[LocatedFault]:
-    for layer, product in _int8_pairs(matching):
-        wanted, found = layer.weight.scale, product.weight.scale
+    for layer, weight in _int8_weights(matching):
+        wanted, found = layer.weight.scale, weight.scale
+        assert wanted is not None
+        assert found is not None
         if wanted.shape != found.shape:
             yield layer.name, f"its weight has {found.size} scales instead of {wanted.size}"
-        elif count := int((wanted != found).sum()):
+        elif count := int(np.sum(wanted != found)):
             yield layer.name, f"{count} of {wanted.size} scales of its weight differ"
-    for where, side, wanted, found in _roundings(matching):
-        if wanted.scale != found.scale:
-            yield where, f"the scale of its {side} is {found.scale!r} instead of {wanted.scale!r}"
+    for where, side, ours, theirs in _roundings(matching):
+        if ours.scale != theirs.scale:
+            yield where, f"the scale of its {side} is {theirs.scale!r} instead of {ours.scale!r}"
 
 
 def _zero_points(matching: Matching) -> Iterator[LocatedFault]:
-    for layer, product in _int8_pairs(matching):
-        if product.weight.zero_point is not None and product.weight.zero_point.any():
+    for layer, weight in _int8_weights(matching):
+        if weight.zero_point is not None and weight.zero_point.any():
             yield layer.name, "a zero point of its weight is not 0"
     for where, side, wanted, found in _roundings(matching):
         if wanted.zero_point != found.zero_point:
@@ -100,6 +102,7 @@ def _recipe(matching: Matching) -> Iterator[LocatedFault]:
         if not found and is_quantized(layer):
             yield layer.name, "it is not in the file"
         for product in found:
+            assert product.weight is not None  # it is matched by its weight
             if is_quantized(layer) and not product.weight.is_int8:
                 yield layer.name, f"its weight is float, the recipe says {layer.precision}"
             if not is_quantized(layer) and product.weight.is_int8:
@@ -122,7 +125,7 @@ def _recipe(matching: Matching) -> Iterator[LocatedFault]:
 def _snapped(matching: Matching) -> Iterator[LocatedFault]:
     named = [(layer.name, product) for layer, products in matching.products for product in products]
     for where, product in named + [(_place(product), product) for product in matching.others]:
-        if product.weight is not None and product.weight.is_int8 and not _in_fp16(product.weight.scale):
+        if product.weight and product.weight.scale is not None and not _in_fp16(product.weight.scale):
             yield where, "a scale of its weight is no fp16 number"
         for side, rounding in (("input", product.entering), ("output", product.leaving)):
             if rounding is not None and not _in_fp16(rounding.scale):
@@ -130,16 +133,21 @@ def _snapped(matching: Matching) -> Iterator[LocatedFault]:
 
 
 def _axis(matching: Matching) -> Iterator[LocatedFault]:
-    for layer, product in _int8_pairs(matching):
-        if product.weight.scale.size > 1 and product.weight.axis != 0:
-            yield layer.name, f"its scales run along axis {product.weight.axis} of its weight, not along its outputs"
+    for layer, weight in _int8_weights(matching):
+        if weight.scale is not None and weight.scale.size > 1 and weight.axis != 0:
+            yield layer.name, f"its scales run along axis {weight.axis} of its weight, not along its outputs"
 
 
 def _int8_pairs(matching: Matching) -> Iterator[tuple[Layer, Product]]:
     for layer, products in matching.products:
         for product in products:
-            if layer.weight.is_int8 and product.weight.is_int8:
+            if layer.weight.is_int8 and product.weight is not None and product.weight.is_int8:
                 yield layer, product
+
+
+def _int8_weights(matching: Matching) -> Iterator[tuple[Layer, StoredWeight]]:
+    """Layer, and its weight as the file has it."""
+    return ((layer, product.weight) for layer, product in _int8_pairs(matching) if product.weight is not None)
 
 
 def _roundings(matching: Matching) -> Iterator[tuple[str, str, Rounding, Rounding]]:

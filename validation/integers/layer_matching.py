@@ -49,7 +49,7 @@ def matched(layers: Sequence[Layer], contents: Contents) -> Matching:
     for product, by_name in unclear:
         free = {name: distance for name, distance in by_name.items() if not found[name]}
         if free:
-            found[min(free, key=free.get)].append(product)
+            found[min(free, key=free.__getitem__)].append(product)
         else:
             others.append(product)
     return Matching([(layer, found[layer.name]) for layer in layers], others, contents.strays)
@@ -61,7 +61,9 @@ def flat(weight: StoredWeight) -> np.ndarray:
 
 
 def _fits(layer: Layer, product: Product) -> bool:
-    return layer.program == product.program and layer.weight.values.size == product.weight.values.size
+    if product.weight is None or layer.program != product.program:
+        return False
+    return layer.weight.values.size == product.weight.values.size
 
 
 def _distance(layer: StoredWeight, found: StoredWeight) -> float:

@@ -40,12 +40,12 @@ def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
     ]
     # What has no rounding of its own behind its ReLU is rounded as its reader takes it, which comes next.
     return [
-        replace(layer, leaving=reader.entering) if layer.entering and not layer.leaving else layer
+        replace(layer, leaving=reader.entering) if reader and layer.entering and not layer.leaving else layer
         for layer, reader in zip(layers, [*layers[1:], None], strict=True)
     ]
 
 
-def _layer(name: str, program: str, precision: str, module: nn.Module) -> Layer:
+def _layer(name: str, program: str, precision: str, module: FrozenLayer | nn.Conv2d | nn.Linear) -> Layer:
     values = module.weight.detach().numpy()
     if not isinstance(module, FrozenLayer):
         return Layer(name, program, precision, StoredWeight(values), None, None, isinstance(module, RECTIFIED))

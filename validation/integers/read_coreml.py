@@ -51,15 +51,15 @@ class _Package:
                 yield self._product(operation)
 
     def _product(self, operation: Operation) -> Product:
-        source, (output,) = operation.inputs[WEIGHT[operation.type]], operation.outputs
-        weight, entering = self._weight(operation, source), self._dequantized(operation.inputs["x"])
+        source, (output,) = self._source(operation, WEIGHT[operation.type]), operation.outputs
+        weight, entering = self._weight(operation, source), self._dequantized(self._source(operation, "x"))
         if weight is None and self._dequantized(source) is None:
             entering = None
         followed = [reader.type for reader in self.readers[output]] == ["relu"]
         return Product(
             self.program,
             operation.name,
-            math.prod(self.graph.types[output].shape) * self._contracted(operation),
+            math.prod(self.graph.types[output].static_shape) * self._contracted(operation),
             weight,
             entering,
             self._leaving(self.readers[output][0].outputs[0] if followed else output),
@@ -68,7 +68,7 @@ class _Package:
 
     def _contracted(self, operation: Operation) -> int:
         """Multiply-accumulates for one value of the output."""
-        shape = self.graph.types[operation.inputs[WEIGHT[operation.type]]].shape
+        shape = self.graph.types[self._source(operation, WEIGHT[operation.type])].static_shape
         if operation.type != "matmul":
             return math.prod(shape[1:])
         return shape[-1 if self._flag(operation, "transpose_y") else -2]
@@ -104,7 +104,7 @@ class _Package:
 
     def _rounding(self, operation: Operation) -> Rounding:
         """As of int8: coremltools writes a zero point of -128 as uint8 with none, which is the same."""
-        kept = operation.outputs[0] if operation.type == "quantize" else operation.inputs["input"]
+        kept = operation.outputs[0] if operation.type == "quantize" else self._source(operation, "input")
         shift = -128 if self.graph.types[kept].dtype == "uint8" else 0
         zero_point = self._argument(operation, "zero_point")
         return Rounding(
@@ -113,7 +113,14 @@ class _Package:
         )
 
     def _argument(self, operation: Operation, name: str) -> Any:
-        return self.graph.constants.get(operation.inputs.get(name))
+        source = operation.inputs.get(name)
+        return self.graph.constants.get(source) if isinstance(source, str) else None
+
+    def _source(self, operation: Operation, name: str) -> str:
+        source = operation.inputs.get(name)
+        if not isinstance(source, str):
+            raise InputError(f"{self.path}: {operation.name} has no single value as its {name}; convert again")
+        return source
 
     def _flag(self, operation: Operation, name: str) -> bool:
         return bool(self._argument(operation, name))

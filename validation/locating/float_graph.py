@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,13 +66,13 @@ class FloatGraph:
     @torch.inference_mode()
     def compute(
         self, inputs: Mapping[str, np.ndarray], known: Mapping[Node, Tensor] | None = None
-    ) -> Iterator[tuple[Node, dict[Node, object]]]:
+    ) -> Iterator[tuple[Node, dict[Node, Any]]]:
         """Computes node by node from inputs as float32; whoever iterates may replace a value before it is used.
 
         known: values that are not computed but taken. Gives each computed node, and all values so far by node.
         """
         known = known or {}
-        values: dict[Node, object] = dict(self._constants)
+        values: dict[Node, Any] = dict(self._constants)
         for node, name in self.inputs.items():
             values[node] = torch.from_numpy(np.asarray(inputs[name], np.float32))
         for node in self.computed:

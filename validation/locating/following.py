@@ -167,7 +167,7 @@ class _Following:
                 explained, best, matches = found, match, tried
             if failing and found[0] == len(failing):
                 break
-        if best is None:
+        if best is None or matches is None:
             return None
         self.matches = matches
         return FaultyOperation(node, best.sqnr_db, best.value)

@@ -171,7 +171,7 @@ def locate_in(
         runtimes_db=_worst(again, backend.run(call.program, call.inputs)),
         runtimes_limit_db=PARITY_LIMITS[card.precision].sqnr_db,
         ordinary_db=ordinary,
-        first=first and layers[first.node],
+        first=None if first is None else layers[first.node],
         seen=first is None or first.value is not None,
         layers=tuple(error for node, error in layers.items() if not moves_only(node)),
     )

@@ -10,7 +10,7 @@ from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import ProgramSpec, program_contract
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory, Peak, account, peak
 from tinysam2.mobile_runtime.memory.liveness import Lifetime
-from tinysam2.models.network.programs import build_programs
+from tinysam2.models.network.programs import Program, build_programs
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.validation.cost.count import SHAPES_ONLY, OperatorCount, Weights
 
@@ -72,7 +72,7 @@ def float_memory(config: ModelConfig) -> ModelMemory:
     )
 
 
-def _peak(program: torch.nn.Module, spec: ProgramSpec, weights: list[torch.Tensor]) -> Peak:
+def _peak(program: Program, spec: ProgramSpec, weights: list[torch.Tensor]) -> Peak:
     with SHAPES_ONLY:
         inputs = {tensor.name: torch.empty(tensor.shape) for tensor in spec.inputs}
     with ModuleTracker() as modules:

@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -79,7 +80,7 @@ def measure(
         with one_thread():
             for done, frame in enumerate(islice(cycle(clip.frames), frames), start=1):
                 if SETTLED < done <= SETTLED + CLIP_FRAMES:
-                    peaks.append(_peak_of(lambda frame=frame: tracker.track(frame)))
+                    peaks.append(_peak_of(partial(tracker.track, frame)))
                 else:
                     tracker.track(frame, prompts if done == 1 else None)
                 bank_first = bank_first or tracker.bank_bytes

@@ -53,6 +53,7 @@ def _run(arguments: Sequence[str], frames: int, progress: Callable[[int], None])
         tempfile.TemporaryFile("w+", errors="replace") as noise,
         _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True, env=environment)) as process,
     ):
+        assert process.stdout is not None  # it is a pipe
         for line in process.stdout:
             answer = json.loads(line)
             if "frames_done" in answer:
@@ -75,7 +76,8 @@ def _ended(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def main() -> None:

@@ -139,6 +139,10 @@ class ChainParity:
         return mean_score([clip.float_score for clip in self.clips])
 
 
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
 def mean_score(scores: list[Score | None]) -> dict[str, float] | None:
     """The mean of each figure over the clips that have it; None where none has."""
     known = [score for score in scores if score is not None]
@@ -193,7 +197,8 @@ class ParityCheck:
 
         states: of the bank that a call of the memory encoder met, as `bank_states.states_of` tells them.
         """
-        reference, actual = call.outputs, self.backend.run(call.program, call.inputs)
+        reference = call.outputs
+        actual: Mapping[str, np.ndarray] = self.backend.run(call.program, call.inputs)
         if call.program == MEMORY_ENCODER:
             matched = match_banks(reference, actual, self.backend.config)
             if matched.same_levels is False and _half_way(call.inputs):
@@ -266,8 +271,8 @@ class ParityCheck:
 
     def _bank_shares(self) -> tuple[float | None, float | None, float | None]:
         """Of tokens, slots and levels that are the float model's."""
-        values = (
+        tokens, slots, levels = (
             [getattr(bank, name) for bank in self._banks if getattr(bank, name) is not None]
             for name in ("same_tokens", "same_slots", "same_levels")
         )
-        return tuple(float(np.mean(found)) if found else None for found in values)
+        return _mean(tokens), _mean(slots), _mean(levels)

@@ -80,13 +80,14 @@ def scene_of_sequence(sequence: AnnotatedSequence, max_frames: int | None = None
         if not beginning:
             return {}
         ids = sequence.ids(start + index)
+        masks = {} if ids is None else {object_id: ids == object_id for object_id in beginning}
         for object_id in beginning:
-            if not (ids == object_id).any():
+            if object_id not in masks or not masks[object_id].any():
                 raise InputError(
                     f"sequence {sequence.name} shows nothing of object {object_id} on frame "
                     f"{sequence.frame_names[start + index]}, where it should begin; mark it in that frame's mask"
                 )
-        return {object_id: Prompt(mask=ids == object_id) for object_id in beginning}
+        return {object_id: Prompt(mask=mask) for object_id, mask in masks.items()}
 
     def truth(index: int) -> np.ndarray | None:
         ids = sequence.ids(start + index)

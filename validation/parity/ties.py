@@ -25,8 +25,8 @@ def near_answers(call: Call, decoder: MaskDecoder) -> tuple[Tensors, ...]:
         ious = candidates.ious.clone()
         ious[0, 1:] = -1.0
         ious[0, 1 + other] = three[other]
-        answer = decoder.choose(candidates._replace(ious=ious), prompt)
-        answer = {name: value.numpy() for name, value in answer._asdict().items()}
+        chosen = decoder.choose(candidates._replace(ious=ious), prompt)
+        answer = {name: value.numpy() for name, value in chosen._asdict().items()}
         if any((answer[name] != call.outputs[name]).any() for name in answer):
             answers.append(answer)
     return tuple(answers)

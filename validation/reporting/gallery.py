@@ -110,11 +110,13 @@ class Gallery:
 
     def _shot(self, kept: "_Kept") -> Shot:
         worst_of = (name for name, (iou, worst) in self._worst.items() if worst.place == kept.place and iou < 1)
+        height, width = kept.ids.shape
         return Shot(
             kept.place.clip,
             kept.place.clip_name,
             kept.place.frame,
-            *kept.ids.shape[::-1],
+            width,
+            height,
             _webp(draw_overlay(kept.picture, kept.ids)),
             {name: _target_shot(kept, target) for name, target in kept.targets.items()},
             tuple(worst_of),

@@ -10,10 +10,10 @@ from tinysam2.validation.reporting.figures import gate_sentence, headline, state
 def render_junit(report: Mapping) -> str:
     """The JSON report's gates as JUnit XML, in the form that Jenkins, GitLab and GitHub's test reporters read."""
     gates = [gate for target in report["targets"] for gate in target["gates"]]
-    suites = ElementTree.Element("testsuites", name=_plain(subject_line(report)), **_counts(gates))
+    suites = ElementTree.Element("testsuites", {"name": _plain(subject_line(report)), **_counts(gates)})
     for target in report["targets"]:
         name = f"{target['target']} {target['precision']}"
-        suite = ElementTree.SubElement(suites, "testsuite", name=name, **_counts(target["gates"]))
+        suite = ElementTree.SubElement(suites, "testsuite", {"name": name, **_counts(target["gates"])})
         properties = ElementTree.SubElement(suite, "properties")
         for key, value in _properties(report, target).items():
             ElementTree.SubElement(properties, "property", name=_plain(key), value=_plain(value))

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -75,7 +76,7 @@ def figure(report: Mapping, pointer: str, kind: str) -> Markup:
 
 def resolve(report: Mapping, pointer: str) -> float:
     """What a JSON pointer (RFC 6901) finds in the report; the report's own keys need no escapes."""
-    value = report
+    value: Any = report
     for key in pointer.split("/")[1:]:
         value = value[int(key)] if isinstance(value, list | tuple) else value[key]
     return value

@@ -26,7 +26,7 @@ def conv(
     if is_symmetric(padding):
         amounts = [before for before, _ in padding]
     else:
-        x, amounts = pad_spatial(x, padding), 0
+        x, amounts = pad_spatial(x, padding), [0] * len(padding)
     x, bias = summed_as(weight, x, bias)
     return _CONVOLVE[x.ndim - 2](x, weight, bias, strides, amounts, dilations, groups)
 

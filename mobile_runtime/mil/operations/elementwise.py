@@ -79,9 +79,9 @@ def _register_binary(operation_type: str, function: Callable[[Tensor, Tensor], T
 for _table, _rounds in ((_UNARY, True), (_EXACT_UNARY, False)):
     for _type, _function in _table.items():
         _register_unary(_type, _function, _rounds)
-for _table, _rounds in ((_BINARY, True), (_EXACT_BINARY, False)):
-    for _type, _function in _table.items():
-        _register_binary(_type, _function, _rounds)
+for _binary_table, _rounds in ((_BINARY, True), (_EXACT_BINARY, False)):
+    for _type, _binary in _binary_table.items():
+        _register_binary(_type, _binary, _rounds)
 
 
 @register("identity", rounds=False)

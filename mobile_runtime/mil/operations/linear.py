@@ -14,8 +14,7 @@ def summed_as(weight: Tensor, x: Tensor, bias: Tensor | None) -> tuple[Tensor, T
 
 @register("linear")
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    x, bias = summed_as(weight, x, bias)
-    return F.linear(x, weight, bias)
+    return F.linear(x.to(weight.dtype), weight, bias.to(weight.dtype))
 
 
 @register("matmul")

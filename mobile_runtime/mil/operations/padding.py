@@ -1,14 +1,18 @@
 """Spatial padding as convolutions and poolings name it."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
+
+from tinysam2.core.errors import InputError
 
 
 def spatial_padding(
     pad_type: str,
     pad: list[int] | None,
-    sizes: list[int],
-    kernel: list[int],
+    sizes: Sequence[int],
+    kernel: Sequence[int],
     strides: list[int],
     dilations: list[int],
 ) -> list[tuple[int, int]]:
@@ -19,6 +23,8 @@ def spatial_padding(
     if pad_type == "valid":
         return [(0, 0)] * len(kernel)
     if pad_type == "custom":
+        if pad is None:
+            raise InputError("custom padding has no amounts; pad must be given")
         return list(zip(pad[0::2], pad[1::2], strict=True))
     padding = []
     for size, length, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):

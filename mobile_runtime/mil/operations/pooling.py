@@ -43,7 +43,7 @@ def max_pool(
     if _torch_can_pad(padding, kernel_sizes):
         amounts = [before for before, _ in padding]
     else:
-        x, amounts = pad_spatial(x, padding, -math.inf), 0
+        x, amounts = pad_spatial(x, padding, -math.inf), [0] * len(padding)
     return _MAXIMUM[len(kernel_sizes)](x, kernel_sizes, strides, amounts, ceil_mode=ceil_mode)
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.mil.operations.registry import register
 
 _INTEGER_RANGES = {"int4": (-8, 7), "uint4": (0, 15), "int8": (-128, 127), "uint8": (0, 255)}
@@ -63,6 +64,8 @@ def constexpr_lut_to_dense(
     vectors = tables.gather(-2, chosen).squeeze(-2)
     if lut.shape[-1] == 1:
         return vectors.squeeze(-1)
+    if vector_axis is None:
+        raise InputError("a table of vectors has no vector_axis; it must be given where lut's last size is above 1")
     vector_axis %= indices.ndim
     return vectors.movedim(-1, vector_axis + 1).flatten(vector_axis, vector_axis + 1)
 
@@ -101,6 +104,8 @@ def _along(parameter: Tensor, x: Tensor, axis: int | None) -> Tensor:
     parameter = parameter.float()
     if parameter.ndim == 0:
         return parameter
+    if axis is None:
+        raise InputError("a scale or zero point of several values has no axis; it must be given")
     return parameter.reshape([-1 if dimension == axis % x.ndim else 1 for dimension in range(x.ndim)])
 
 

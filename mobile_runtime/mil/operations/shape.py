@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.mil.operations.registry import register
 
 
@@ -73,7 +74,11 @@ def stack(values: list[Tensor], axis: int) -> Tensor:
 def split(
     x: Tensor, axis: int, num_splits: int | None = None, split_sizes: list[int] | None = None
 ) -> tuple[Tensor, ...]:
-    return torch.split(x, split_sizes or x.shape[axis] // num_splits, axis)
+    if split_sizes:
+        return torch.split(x, split_sizes, axis)
+    if not num_splits:
+        raise InputError("a split has neither num_splits nor split_sizes; one of them must be given")
+    return torch.split(x, x.shape[axis] // num_splits, axis)
 
 
 @register("tile", rounds=False)

@@ -41,8 +41,9 @@ class PictureSequence(AnnotatedSequence):
                     "or the mask is not its own"
                 )
 
+    # mypy takes a cached property for read-only, and here nobody sets it.
     @cached_property
-    def objects(self) -> Mapping[int, int]:
+    def objects(self) -> Mapping[int, int]:  # type: ignore[override]
         """Object id -> index of the first frame with its mask.
 
         Raises InputError where no mask holds an object, or none is where the data set says that it begins.
@@ -50,7 +51,8 @@ class PictureSequence(AnnotatedSequence):
         if self._objects_begin is not None:
             return {i: self._begin(i, name) for i, name in sorted(self._objects_begin.items())}
         annotated = [index for index, name in enumerate(self.frame_names) if name in self._masks]
-        found = first_frames((index, self.ids(index)) for index in annotated[: 1 if self._first_mask_only else None])
+        looked_at = annotated[: 1 if self._first_mask_only else None]
+        found = first_frames((index, ids) for index in looked_at if (ids := self.ids(index)) is not None)
         if not found:
             looked = "its first mask is" if self._first_mask_only else "all its masks are"
             raise InputError(f"the sequence {self.name} has no object: {looked} empty; leave it out of the data set")

@@ -84,12 +84,14 @@ class SavSequence(AnnotatedSequence):
         self._decoded: Iterator[np.ndarray] | None = None
         self._at = -1
 
+    # mypy takes a cached property for read-only, and here nobody sets it.
     @cached_property
-    def frame_names(self) -> tuple[str, ...]:
+    def frame_names(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(f"{index:05d}" for index in range(self._masklets.frame_count))
 
+    # mypy takes a cached property for read-only, and here nobody sets it.
     @cached_property
-    def objects(self) -> Mapping[int, int]:
+    def objects(self) -> Mapping[int, int]:  # type: ignore[override]
         """Object id -> index of the first frame with its mask. Raises InputError where there is no object."""
         rows = range(len(self._masklets.runs))
         found = first_frames((row * ANNOTATED_EVERY, self._masklets.painted(row)) for row in rows)
