@@ -62,7 +62,10 @@ def mean_j(new_tracker: NewTracker, sequences: Iterable[AnnotatedSequence]) -> f
         for index, ids in enumerate(track_sequence(new_tracker(), sequence)):
             running.add(sequence.ids(index), ids)
         scores += running.object_scores()
-    return mean_figures(scores)["J"]
+    mean = mean_figures(scores)["J"]
+    if mean is None:
+        raise InputError("no frame of the sequences is scored; name sequences with masks after their first frame")
+    return mean
 
 
 def check_scored(sequence: AnnotatedSequence) -> None:

@@ -116,7 +116,8 @@ def _print_programs(memory: ModelMemory) -> None:
 
 def _print_memory(report: Report) -> None:
     """The float model, every target and the budget, side by side; then what their processes took."""
-    models = [("float model", report.float_memory, report.float_measured)]
+    models: list[tuple[str, ModelMemory | None, MeasuredMemory | None]] = []
+    models.append(("float model", report.float_memory, report.float_measured))
     models += [(target.target, target.memory, target.measured) for target in report.targets]
     budget = report.budget
     limits = (budget.weights, budget.activations, None, None, budget.bank, budget.total)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,9 @@ def read_payload(payload: bytes, named: Callable[[str], bytes]) -> Iterator[Node
 
 
 def _node(kind: str, entry: XNodeT, values: dict[int, Value]) -> Node:
-    node, limits = entry.xnodeUnion, entry.outputMinMax
+    # The schema tells by its kind which fields a node has; its generated class may be any of them.
+    node: Any = entry.xnodeUnion
+    limits: Any = entry.outputMinMax
     return Node(
         kind,
         values[node.input1Id],
@@ -100,7 +103,8 @@ def _node(kind: str, entry: XNodeT, values: dict[int, Value]) -> Node:
 
 def _value(entry: XValueT, constant: Callable[[int], bytes]) -> tuple[int, Value]:
     """A value's number and the value."""
-    quantized, tensor = None, entry.xvalueUnion
+    quantized: Any = None
+    tensor: Any = entry.xvalueUnion
     if entry.xvalueUnionType == XValueUnion.XNNQuantizedTensorValue:
         quantized, tensor = tensor, tensor.tensorValue
     shape = tuple(tensor.dims.tolist())

@@ -4,6 +4,7 @@ Nothing is computed otherwise than in the file, but that XNNPACK cannot fuse int
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tinysam2.validation.xnnpack.graph import read_graph, with_graph
 from tinysam2.validation.xnnpack.schema_generated import XNNDatatype, XValueT, XValueUnion
@@ -27,7 +28,7 @@ def tapped(payload: bytes) -> tuple[bytes, list[Tap]]:
     _, graph = read_graph(payload)
     taps = []
     for value in filter(_is_internal, graph.xvalues):
-        tensor = value.xvalueUnion
+        tensor: Any = value.xvalueUnion
         taps.append(Tap(graph.numExterns, tuple(tensor.dims.tolist())))
         tensor.externalId, tensor.flags = graph.numExterns, EXTERNAL_OUTPUT
         graph.numExterns += 1
@@ -36,7 +37,7 @@ def tapped(payload: bytes) -> tuple[bytes, list[Tap]]:
 
 def _is_internal(value: XValueT) -> bool:
     """Whether it is a float tensor that is computed, and neither taken nor given."""
-    tensor = value.xvalueUnion
+    tensor: Any = value.xvalueUnion
     return (
         value.xvalueUnionType == XValueUnion.XNNTensorValue
         and tensor.datatype == XNNDatatype.xnn_datatype_fp32

@@ -46,7 +46,7 @@ MOST = "about a tenth above the most that any target takes in fp32; docs/memory.
 
 
 def _budget(bank: float, activations: float, weights: float, total: float) -> Budget:
-    return Budget(Limit(bank, BANK), *(Limit(mib, MOST) for mib in (activations, weights, total)), NO_GROWTH)
+    return Budget(Limit(bank, BANK), Limit(activations, MOST), Limit(weights, MOST), Limit(total, MOST), NO_GROWTH)
 
 
 _BUDGETS: dict[str, Budget] = {

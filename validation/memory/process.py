@@ -124,7 +124,7 @@ def _with_tuples(fields: Mapping) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def _loader(backend: str, path: Path, named: str | None) -> Callable[[], Backend]:
+def _loader(backend: str, path: Path, named: str) -> Callable[[], Backend]:
     """A function that loads the model, everything that it imports being there already. named: torch's preset."""
     if backend == TORCH:
         from tinysam2.mobile_runtime.torch_backend import TorchBackend

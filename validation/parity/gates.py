@@ -125,7 +125,7 @@ def _worst_frame(chain: ChainParity) -> str:
 
 
 def _regression(clip: ClipParity) -> str:
-    if clip.points_lost is None:
+    if clip.score is None or clip.float_score is None:
         return f"{clip.clip} has a mean mask IoU of {clip.mean_iou:.4f}"
     ours, floats = (100 * score["JF"] for score in (clip.score, clip.float_score))
     return f"{clip.clip} has a J&F of {ours:.2f}, {clip.points_lost:.2f} below the float model's {floats:.2f}"
