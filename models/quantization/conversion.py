@@ -40,9 +40,8 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
             layer = variant.get_submodule(full)
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             # In int8, the layers that read what a ReLU leaves round it.
-            by_readers = isinstance(layer, RECTIFIED) and {
-                reader and precisions.get(reader) for reader in readers[full]
-            } == {W8A8}
+            read_in = {reader and precisions.get(reader) for reader in readers[full]}
+            by_readers = isinstance(layer, RECTIFIED) and read_in == {W8A8}
             quantized[full] = QuantizedLayer(layer, precision == W8A8, rounds_output=not by_readers)
             _replace(variant, full, quantized[full])
     _share_quantizers(quantized, readers)
@@ -55,14 +54,10 @@ def _share_quantizers(layers: Mapping[str, QuantizedLayer], readers: Mapping[str
     Converters keep one rounding where two follow each other, and two scales would be learned apart.
     """
     for name, read_by in readers.items():
+        output = layers[name].output if name in layers else None
         for reader in filter(None, read_by):
-            if (
-                reader in layers
-                and name in layers
-                and layers[name].output is not None
-                and layers[reader].input is not None
-            ):
-                layers[reader].input = layers[name].output
+            if output is not None and reader in layers and layers[reader].input is not None:
+                layers[reader].input = output
 
 
 def calibrate(model: TinySAM2, run: Callable[[TinySAM2], None]) -> None:

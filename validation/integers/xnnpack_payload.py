@@ -73,7 +73,7 @@ def read_payload(payload: bytes, named: Callable[[str], bytes]) -> Iterator[Node
     header, graph = read_graph(payload)
 
     def constant(index: int) -> bytes:
-        entry = graph.constantData[index]
+        entry: Any = graph.constantData[index]
         if entry.namedKey:
             return named(entry.namedKey.decode())
         first = header.constant_data_offset + entry.offset
