@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -18,6 +19,16 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real clips are not beside the checkout ({SHARED_DATA})")
     return SHARED_DATA.resolve()
+
+
+@pytest.fixture(scope="session")
+def toolchains() -> None:
+    """Skips a test that needs the packages of every target, where one is not installed."""
+    from tinysam2.core.targets import TARGETS
+
+    packages = {package for target in TARGETS.values() for package in target.packages}
+    if missing := sorted(package for package in packages if importlib.util.find_spec(package) is None):
+        pytest.skip(f"converters are not installed: {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")

@@ -149,6 +149,7 @@ def test_a_prompt_that_says_nothing_or_too_much(desk, refused, options, words):
     refused(desk.clip, *options, words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize(
     ("backend", "options", "words"),
     [
@@ -205,6 +206,7 @@ def test_no_tracking_with_a_checkpoint_that_does_not_fit(desk, refused, bad_chec
     refused(desk.clip, *POINT, "--checkpoint", bad_checkpoints[fault], words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize("fault", BAD_CHECKPOINTS)
 def test_a_checkpoint_that_does_not_fit_is_not_converted(run, assert_refused, tmp_path, bad_checkpoints, fault):
     output = tmp_path / "artifacts"
@@ -258,6 +260,7 @@ def garbage(path: Path, size: int) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize("target", FILES)
 @pytest.mark.parametrize("size", [0, 5000])
 def test_a_corrupt_artifact(desk, refused, write_card, target, size):
@@ -267,23 +270,27 @@ def test_a_corrupt_artifact(desk, refused, write_card, target, size):
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend=target, words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_artifacts_that_are_not_there(desk, refused):
     words = ["holds no LiteRT artifacts", "tinysam2 convert tflite"]
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend="tflite", words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_artifact_that_its_card_names_and_the_folder_lacks(desk, refused, write_card):
     write_card(desk.folder, "tflite", "tinysam2.tflite")
     words = ["tinysam2.tflite is missing", "convert again"]
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend="tflite", words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_card_that_cannot_be_read(desk, refused):
     desk.file("tflite.json", b'{"target": "tflite"}')
     words = ["tflite.json is not an artifact card", "convert again"]
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend="tflite", words=words)
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize(
     ("option", "words"),
     [

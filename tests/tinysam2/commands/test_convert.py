@@ -26,6 +26,7 @@ def conversions(monkeypatch, write_card) -> list[dict[str, str]]:
     return asked
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_convert_prints_each_file_with_its_size_and_how_long_it_took(run, conversions, tmp_path):
     result = run("convert", "executorch", "--output", tmp_path / "artifacts")
     assert result.exit_code == 0
@@ -35,6 +36,7 @@ def test_convert_prints_each_file_with_its_size_and_how_long_it_took(run, conver
     assert "untrained weights" in result.stdout
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_convert_as_json_prints_the_card(run, conversions, tmp_path):
     result = run("convert", "tflite", "--output", tmp_path, "--json")
     printed = json.loads(result.stdout)
@@ -46,17 +48,20 @@ def test_convert_as_json_prints_the_card(run, conversions, tmp_path):
     assert card.items() <= printed.items()
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize("target", TARGETS)
 def test_each_target_has_a_precision_of_its_own_by_default(run, conversions, tmp_path, target):
     run("convert", target, "--output", tmp_path)
     assert conversions == [{target: TARGETS[target].default_precision}]
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_the_precision_asked_for_is_the_one_converted_to(run, conversions, tmp_path):
     run("convert", "coreml", "--precision", "fp32", "--output", tmp_path)
     assert conversions == [{"coreml": "fp32"}]
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_targets_share_a_folder_that_holds_other_things(run, conversions, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for target in ("tflite", "executorch"):
@@ -69,6 +74,7 @@ def test_targets_share_a_folder_that_holds_other_things(run, conversions, tmp_pa
     }
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_artifacts_may_go_to_the_working_folder(run, conversions, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("convert", "tflite", "--output", ".").exit_code == 0
@@ -99,6 +105,7 @@ def test_a_missing_toolchain_is_named_with_the_extra_that_brings_it(run, assert_
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_output_that_is_a_file_is_refused_and_kept(run, assert_refused, conversions, tmp_path):
     (tmp_path / "notes").write_text("mine")
     assert_refused(run("convert", "tflite", "--output", tmp_path / "notes"), "notes: it is a file", "a folder")
@@ -107,11 +114,13 @@ def test_an_output_that_is_a_file_is_refused_and_kept(run, assert_refused, conve
     assert conversions == []
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(run, assert_refused, conversions):
     assert_refused(run("convert", "tflite", "--output", "/proc/artifacts"), "cannot write /proc/artifacts")
     assert conversions == []
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_interrupted_conversion_leaves_the_earlier_artifacts_whole(
     run, conversions, tmp_path, contents, monkeypatch
 ):

@@ -63,6 +63,7 @@ def test_int8_weights_are_not_quantized_again(quantize, run, data, assert_refuse
     assert_refused(again, "holds int8 weights")
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_int8_weights_are_converted_to_int8_alone(quantize, run, assert_refused, tmp_path):
     assert quantize("--calibrate-only").exit_code == 0
     convert = ("convert", "coreml", "--output", tmp_path / "artifacts", "--checkpoint", tmp_path / "int8.safetensors")

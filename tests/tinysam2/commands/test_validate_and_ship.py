@@ -55,12 +55,14 @@ def test_artifacts_of_which_only_some_are_int8(run, assert_refused, tmp_path, wr
     assert_refused(run("validate", tmp_path), "mixes int8 and float artifacts", "one kind")
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_locating_in_int8_artifacts(run, assert_refused, tmp_path, write_card):
     replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
     (tmp_path / "file").touch()
     assert_refused(run("validate", tmp_path, "--locate", "mask_decoder"), "--locate follows float values", "int8")
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_int8_artifacts_of_a_preset_without_int8_weights(run, assert_refused, tmp_path, write_card, monkeypatch):
     monkeypatch.setattr("tinysam2.models.weights.checkpoint.WEIGHTS", tmp_path / "none")
     replace(write_card(tmp_path, "tflite", "file"), precision="int8").write(tmp_path)
@@ -68,10 +70,12 @@ def test_int8_artifacts_of_a_preset_without_int8_weights(run, assert_refused, tm
     assert_refused(run("validate", tmp_path), "no int8 weights are shipped", "tinysam2 quantize", "--checkpoint")
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_clip_that_is_not_there(refused, tmp_path):
     refused("--clip", tmp_path / "absent.mp4", "--point", "1,1", words=["absent.mp4 does not exist"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_video_without_a_prompt(refused, video):
     refused("--clip", video, words=["brings no masks", "--point"])
 
@@ -89,16 +93,19 @@ def test_a_split_of_no_data_set(refused):
     refused("--split", "val", words=["--split", "give it with --data"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_data_set_that_is_none(refused, tmp_path):
     refused("--data", tmp_path / "absent", words=["the data set", "absent does not exist"])
     (tmp_path / "bare").mkdir()
     refused("--data", tmp_path / "bare", words=["bare is no data set", "SEQUENCE/frames"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_point_outside_the_frame(refused, clip):
     refused("--clip", clip, "--point", "96,10", words=["96,10 lies outside", "96x72"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_empty_mask(refused, clip, tmp_path):
     Image.fromarray(np.zeros((72, 96), np.uint8)).save(tmp_path / "empty.png")
     refused("--clip", clip, "--mask", tmp_path / "empty.png", words=["empty.png", "empty"])
@@ -108,11 +115,13 @@ def test_no_frames_at_all(refused):
     refused("--frames", 0, words=["--frames"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_report_that_cannot_be_written(refused, tmp_path):
     (tmp_path / "file").touch()
     refused("--report", tmp_path / "file" / "report.json", words=["report.json", "file"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_report_in_a_form_that_there_is_not(refused, tmp_path):
     refused(
         "--report", tmp_path / "r.json", "--report", tmp_path / "r.pdf", words=["r.pdf", ".json, .html, .md or .xml"]
@@ -126,6 +135,7 @@ BAD_BUDGETS = [
 ]
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize(("text", "words"), BAD_BUDGETS)
 def test_a_budget_that_is_none(refused, run, assert_refused, tmp_path, text, words):
     (tmp_path / "budget.json").write_text(text)
@@ -134,6 +144,7 @@ def test_a_budget_that_is_none(refused, run, assert_refused, tmp_path, text, wor
     assert not (tmp_path / "dist").exists()
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_a_budget_that_is_not_there(refused, tmp_path):
     refused("--budget", tmp_path / "absent.json", words=["absent.json does not exist"])
 
@@ -144,6 +155,7 @@ def test_a_runtime_that_is_not_installed(refused, monkeypatch):
     refused(words=["litert_torch", "tinysam2[tflite]"])
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_corrupt_artifacts_write_no_report(run, artifacts):
     result = run("validate", artifacts, "--frames", 1)
 
@@ -153,6 +165,7 @@ def test_corrupt_artifacts_write_no_report(run, artifacts):
     assert not list(artifacts.glob("report.*"))
 
 
+@pytest.mark.usefixtures("toolchains")
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_nothing_is_shipped_without_every_toolchain(run, assert_refused, tmp_path, monkeypatch, target):
     find, missing = importlib.util.find_spec, TARGETS[target].packages[0]
@@ -161,6 +174,7 @@ def test_nothing_is_shipped_without_every_toolchain(run, assert_refused, tmp_pat
     assert not (tmp_path / "dist").exists()
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_an_output_that_is_a_file(run, assert_refused, tmp_path):
     (tmp_path / "dist").write_text("mine")
     assert_refused(run("ship", "--output", tmp_path / "dist"), "is a file")

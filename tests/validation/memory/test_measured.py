@@ -106,6 +106,7 @@ def test_the_float_model_is_measured_in_a_process_of_its_own(nano_model):
     assert 8 * MIB < measured.loaded - measured.before_load < 40 * MIB
 
 
+@pytest.mark.usefixtures("toolchains")
 def test_artifacts_that_cannot_be_loaded_are_refused_as_anywhere(tmp_path):
     with pytest.raises(InputError, match="holds no LiteRT artifacts"):
         measure_artifacts("tflite", tmp_path, FRAMES)
