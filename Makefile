@@ -32,6 +32,7 @@ $(STAMP): pyproject.toml
 	@PYENV_VERSION=$* python$* -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "error: python$* is missing or lacks its venv module; choose others with: make MATRIX='3.11' $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x .venv-$*/bin/python || PYENV_VERSION=$* python$* -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	.venv-$*/bin/python -m pip install --quiet -e '.[test]'
 	touch $@
 

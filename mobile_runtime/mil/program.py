@@ -15,7 +15,6 @@ from tinysam2.mobile_runtime.mil.compiling import (
     numpy_dtype,
     to_array,
     to_tensor,
-    zero_state,
 )
 from tinysam2.mobile_runtime.mil.graph import Graph, Operation, TensorType
 from tinysam2.mobile_runtime.mil.liveness import PeakActivation, peak_activation
@@ -73,11 +72,6 @@ class MILProgram:
     def peak_activation(self) -> PeakActivation:
         """The most activation memory that computing in program order needs."""
         return peak_activation(self._graph)
-
-    def reset_state(self) -> None:
-        """Set every state to zeros, as it is after loading."""
-        for name, state_type in self._graph.states.items():
-            self._plan.states[name].tensor = zero_state(state_type)
 
     def run(self, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Compute the outputs from arrays given by input name.

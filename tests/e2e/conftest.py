@@ -1,17 +1,21 @@
-"""Real artifacts of the nano preset, converted once for all end-to-end tests."""
+"""Real artifacts of the nano preset, converted once a run for all end-to-end tests."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from tinysam2.cli import commands
+from tinysam2.core.artifacts import ArtifactCard, read_card, targets_in
 from tinysam2.core.config import preset
 from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.data.sample_clip import write_sample_clip
-from tinysam2.models.weights.checkpoint import load_model
+from tinysam2.models.weights.checkpoint import LoadedModel, load_model
 
 FRAMES = 12
 
@@ -24,9 +28,65 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory) -> Path:
+def made_once(tmp_path_factory):
+    """made_once(name, make): the folder of that name, which `make(folder)` fills once a run.
+
+    Under pytest-xdist the workers are processes: they share the folders, and wait for one another.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        place = folder / name
+        with FileLock(folder / f"{name}.lock"):
+            if not place.is_dir():
+                unfinished = folder / f"{name}.unfinished"
+                # What a test that failed has left there.
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(place)
+        return place
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def converted(made_once):
+    """converted(loaded, precisions): the folder of a model's artifacts, converted once a run; not to be changed."""
+    from tinysam2.converters.convert import convert_model
+
+    def convert(loaded: LoadedModel, precisions: Mapping[str, str]) -> Path:
+        wanted = "-".join(f"{target}-{precision}" for target, precision in sorted(precisions.items()))
+        name = f"{loaded.model.config.name}-{loaded.digest[:16]}-{wanted}"
+        return made_once(name, lambda folder: convert_model(loaded, precisions, folder))
+
+    return convert
+
+
+@pytest.fixture
+def conversions_shared(monkeypatch, converted):
+    """Commands that convert get the run's artifacts, so that each is converted once."""
+    import tinysam2.converters.convert
+
+    def copy(loaded: LoadedModel, precisions: Mapping[str, str], folder: Path, progress=None) -> list[ArtifactCard]:
+        shutil.copytree(converted(loaded, precisions), folder, dirs_exist_ok=True)
+        return [read_card(folder, target) for target in targets_in(folder)]
+
+    monkeypatch.setattr(tinysam2.converters.convert, "convert_model", copy)
+
+
+@pytest.fixture(scope="session")
+def clip(made_once) -> Path:
     """The sample clip, two objects, as a folder with `frames/` and `masks/`."""
-    return write_sample_clip(tmp_path_factory.mktemp("clip") / "koi", frames=FRAMES, objects=2)
+    return made_once("clip", lambda folder: write_sample_clip(folder / "koi", frames=FRAMES, objects=2)) / "koi"
+
+
+@pytest.fixture(scope="session")
+def short_clip(made_once) -> Path:
+    """Its first frames."""
+    return made_once("short", lambda folder: write_sample_clip(folder / "koi", frames=3, objects=2)) / "koi"
 
 
 @pytest.fixture(scope="session")
@@ -35,22 +95,21 @@ def loaded():
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory, loaded) -> Path:
+def artifacts(converted, loaded) -> Path:
     """All three targets at their default precision, in one folder."""
-    return _converted(tmp_path_factory.mktemp("default"), loaded, coreml="fp16", executorch="fp32", tflite="fp32")
+    return converted(loaded, {target.name: target.default_precision for target in TARGETS.values()})
 
 
 @pytest.fixture(scope="session")
-def other_artifacts(tmp_path_factory, loaded) -> Path:
+def other_artifacts(converted, loaded) -> Path:
     """The targets that have a second precision, at that."""
-    return _converted(tmp_path_factory.mktemp("other"), loaded, coreml="fp32", tflite="fp16")
+    return converted(loaded, {"coreml": "fp32", "tflite": "fp16"})
 
 
 @pytest.fixture(scope="session")
-def int8_artifacts(tmp_path_factory) -> Path:
+def int8_artifacts(converted) -> Path:
     """All three targets in int8, in one folder, of the shipped int8 weights."""
-    folder = tmp_path_factory.mktemp("int8")
-    return _converted(folder, load_model(preset("nano"), quantized=True), **dict.fromkeys(TARGETS, INT8))
+    return converted(load_model(preset("nano"), quantized=True), dict.fromkeys(TARGETS, INT8))
 
 
 @pytest.fixture
@@ -78,15 +137,3 @@ def run_tinysam2():
         return CliRunner().invoke(commands, [str(argument) for argument in arguments])
 
     return run
-
-
-@pytest.fixture
-def tinysam2(run_tinysam2):
-    return run_tinysam2
-
-
-def _converted(folder: Path, loaded, **precisions: str) -> Path:
-    from tinysam2.converters.convert import convert_model
-
-    convert_model(loaded, precisions, folder)
-    return folder

@@ -78,19 +78,19 @@ def test_a_card_names_the_artifact_s_own_dtypes(request, folder, target):
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_track_writes_a_mask_a_frame_at_the_clip_s_size(tinysam2, artifacts, clip, tmp_path, target):
+def test_track_writes_a_mask_a_frame_at_the_clip_s_size(tinysam2, artifacts, short_clip, tmp_path, target):
     result = tinysam2(
-        "track", clip, "--backend", target, "--artifacts", artifacts,
-        "--mask", clip / "masks" / "00000.png", "--output", tmp_path / "tracked",
+        "track", short_clip, "--backend", target, "--artifacts", artifacts,
+        "--mask", short_clip / "masks" / "00000.png", "--output", tmp_path / "tracked",
     )  # fmt: skip
 
     assert result.exit_code == 0, result.stderr
     masks = sorted((tmp_path / "tracked").glob("*.png"))
-    frames = sorted((clip / "frames").iterdir())
+    frames = sorted((short_clip / "frames").iterdir())
     assert [mask.stem for mask in masks] == [frame.stem for frame in frames]
     assert {Image.open(mask).size for mask in masks} == {Image.open(frames[0]).size}
     # The first frame's masks are the prompt itself, but for the cells of the mask's own grid.
-    prompt, first = (np.asarray(Image.open(p)) for p in (clip / "masks" / "00000.png", masks[0]))
+    prompt, first = (np.asarray(Image.open(p)) for p in (short_clip / "masks" / "00000.png", masks[0]))
     assert (prompt == first).mean() > 0.98
 
 

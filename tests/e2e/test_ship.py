@@ -3,30 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 
 import pytest
 
-import tinysam2.converters.convert
-from tinysam2.core.artifacts import read_card, targets_in
 from tinysam2.validation.memory.measured import can_measure
 from tinysam2.validation.parity import gates
 
-
-@pytest.fixture
-def converted_before(monkeypatch, artifacts, int8_artifacts):
-    """Conversion hands out the session's artifacts, so that what comes after it is tested in seconds."""
-
-    def copy(loaded, precisions, folder, progress=None):
-        [made] = (made for made in (artifacts, int8_artifacts) if precisions == _precisions(made))
-        shutil.copytree(made, folder, dirs_exist_ok=True)
-        return [read_card(folder, target) for target in targets_in(folder)]
-
-    monkeypatch.setattr(tinysam2.converters.convert, "convert_model", copy)
-
-
-def _precisions(folder):
-    return {target.name: read_card(folder, target).precision for target in targets_in(folder)}
+pytestmark = pytest.mark.usefixtures("conversions_shared")
 
 
 @pytest.fixture
@@ -58,7 +41,7 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, t
         assert {target["precision"] for target in report["targets"]} == {"int8"}
 
 
-def test_float_weights_are_shipped_on_request(tinysam2, tmp_path, converted_before):
+def test_float_weights_are_shipped_on_request(tinysam2, tmp_path):
     result = tinysam2("ship", "--float", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
 
     assert result.exit_code == 0, result.output
@@ -68,14 +51,14 @@ def test_float_weights_are_shipped_on_request(tinysam2, tmp_path, converted_befo
     }  # fmt: skip
 
 
-def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, converted_before, impossible_gates):
+def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, impossible_gates):
     result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
 
     assert result.exit_code == 1
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, converted_before, monkeypatch):
+def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, monkeypatch):
     dist = tmp_path / "dist"
     assert tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 0
     former = {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()}
@@ -86,7 +69,7 @@ def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, converted
     assert {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()} == former
 
 
-def test_kept_failed_bundles_say_so(tinysam2, tmp_path, converted_before, impossible_gates):
+def test_kept_failed_bundles_say_so(tinysam2, tmp_path, impossible_gates):
     result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure", "--keep-failed")
 
     assert result.exit_code == 1
@@ -95,7 +78,7 @@ def test_kept_failed_bundles_say_so(tinysam2, tmp_path, converted_before, imposs
         assert manifest["parity"]["passed"] is False
 
 
-def test_a_folder_that_is_not_a_former_bundle_is_not_replaced(tinysam2, tmp_path, converted_before):
+def test_a_folder_that_is_not_a_former_bundle_is_not_replaced(tinysam2, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_text("meow")
 

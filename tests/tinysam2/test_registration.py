@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tinysam2.validation.gates import memory_gates
 
 import tinysam2
 from tinysam2.cli import commands
@@ -13,6 +12,7 @@ from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import PRESETS
 from tinysam2.core.errors import InputError
 from tinysam2.validation.memory.budget import DEFAULT_BUDGETS, read_budget
+from tinysam2.validation.memory.gates import memory_gates
 
 PICO = replace(
     tinysam2.preset("nano"), name="pico", image_size=128, bank=replace(tinysam2.preset("nano").bank, slots=3)

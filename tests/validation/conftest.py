@@ -1,13 +1,14 @@
 """The float model and a short clip that it tracked, for backends to be compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from tinysam2.data.clips import Clip
 from tinysam2.data.prompts import Prompt, prompts_of_mask
-from tinysam2.data.sample_clip import render_sample_clip
+from tinysam2.data.sample_clip import SampleClip, render_sample_clip
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.tracker import Tracker
@@ -47,10 +48,21 @@ def recalling(nano_backend):
 
 
 @pytest.fixture(scope="session")
-def scene() -> Scene:
+def as_clip() -> Callable[[SampleClip], Clip]:
+    """A rendered clip as `open_clip` would give it."""
+
+    def make(sample: SampleClip) -> Clip:
+        height, width = sample.frames[0].shape[:2]
+        return Clip("sample", width, height, 24.0, len(sample.frames), lambda: iter(sample.frames))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def scene(as_clip) -> Scene:
     """Three small frames of two objects, prompted by their masks."""
     clip = render_sample_clip(FRAMES, SIZE, objects=2)
-    return scene_of_clip(clip.as_clip(), prompts_of_mask(clip.masks[0]))
+    return scene_of_clip(as_clip(clip), prompts_of_mask(clip.masks[0]))
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
-"""Pictures and videos that show masks: objects tinted, outlined, and set side by side."""
+"""Pictures and videos that show masks: objects tinted and outlined."""
 
-from collections.abc import Iterable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
 from tinysam2.core.files import atomic_path, check_output_file
@@ -15,8 +13,6 @@ from tinysam2.data.masks import palette
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
-
-GUTTER = 4
 
 
 def draw_overlay(frame: np.ndarray, ids: np.ndarray, opacity: float = 0.4, contour: int = 2) -> np.ndarray:
@@ -43,34 +39,6 @@ def draw_overlay(frame: np.ndarray, ids: np.ndarray, opacity: float = 0.4, conto
 def overlay_colours() -> np.ndarray:
     """The palette [256, 3] uint8 RGB, brightened: DAVIS's own dark red is lost on a dark frame."""
     return np.rint((palette() / 255) ** 0.35 * 255).astype(np.uint8)
-
-
-def contact_sheet(
-    frames: Iterable[np.ndarray],
-    ids: Iterable[np.ndarray] | None = None,
-    columns: int = 5,
-    tile_width: int = 256,
-) -> np.ndarray:
-    """One picture [H, W, 3] uint8 RGB of several frames in reading order, on white.
-
-    frames: [h, w, 3] uint8 RGB each, of one size; ids: their masks [h, w], drawn over them where given;
-    tile_width: the width to which larger frames are reduced, in pixels.
-    Raises ValueError when there are no frames, or not one mask a frame.
-    """
-    frames = list(frames)
-    if not frames:
-        raise ValueError("a contact sheet needs at least one frame")
-    masks = [None] * len(frames) if ids is None else list(ids)
-    tiles = [_tile(frame, mask, tile_width) for frame, mask in zip(frames, masks, strict=True)]
-    height, width = tiles[0].shape[:2]
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (height + GUTTER) - GUTTER, columns * (width + GUTTER) - GUTTER, 3), 255, np.uint8)
-    for index, tile in enumerate(tiles):
-        row, column = divmod(index, columns)
-        top, left = row * (height + GUTTER), column * (width + GUTTER)
-        sheet[top : top + height, left : left + width] = tile
-    return sheet
 
 
 class VideoWriter:
@@ -147,13 +115,3 @@ def _outline(ids: np.ndarray, width: int) -> np.ndarray:
     for _ in range(width // 2):
         grown = np.where(grown > 0, grown, ndimage.grey_dilation(grown, footprint=cross))
     return np.where(core > 0, 0, grown)
-
-
-def _tile(frame: np.ndarray, mask: np.ndarray | None, tile_width: int) -> np.ndarray:
-    # Reduced before it is drawn on, so that the outline stays crisp.
-    height, width = frame.shape[:2]
-    if width > tile_width:
-        size = (tile_width, max(1, round(height * tile_width / width)))
-        frame = np.array(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
-        mask = None if mask is None else np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    return frame if mask is None else draw_overlay(frame, mask)

@@ -12,10 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tinysam2.core.files import atomic_path, check_output_folder
-from tinysam2.data.clips import Clip
 from tinysam2.data.masks import write_mask
 
-FRAMES_PER_SECOND = 24.0
 SUPERSAMPLING = 4
 PAN = 0.06
 PAD_RADIUS = 0.225
@@ -28,11 +26,6 @@ class SampleClip:
 
     frames: list[np.ndarray]
     masks: list[np.ndarray]
-
-    def as_clip(self) -> Clip:
-        """The frames as `open_clip` would give them."""
-        height, width = self.frames[0].shape[:2]
-        return Clip("sample", width, height, FRAMES_PER_SECOND, len(self.frames), lambda: iter(self.frames))
 
 
 def render_sample_clip(

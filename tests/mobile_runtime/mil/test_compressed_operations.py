@@ -294,12 +294,5 @@ def test_a_state_starts_at_zero_and_lasts_from_run_to_run(accumulator):
     assert sums == [1, 2, 3]
 
 
-def test_reset_state_starts_again_from_zero(accumulator):
-    first = accumulator.run(x=np.ones((2, 3), np.float16))
-    accumulator.reset_state()
-    again = accumulator.run(x=np.ones((2, 3), np.float16))
-    assert all(np.array_equal(first[name], again[name]) for name in first)
-
-
 def test_a_state_is_no_input(accumulator):
     assert list(accumulator.inputs) == ["x"]

@@ -1,6 +1,7 @@
 """The curves of a run are a picture, whatever its rows hold."""
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tinysam2.models.training.curves import draw_curves
@@ -28,3 +29,16 @@ def test_rows_become_a_picture(tmp_path, rows):
 def test_without_rows_there_is_no_picture(tmp_path):
     draw_curves([], tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_each_panel_shows_its_own_columns_over_the_steps(tmp_path, monkeypatch):
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
+    draw_curves([{"step": 20, **ROW}, {"step": 40, **ROW, "loss": 1.0, "j": 0.7}], tmp_path / "curves.png")
+    [figure] = drawn
+    loss, terms, j, rate = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "terms", "J", "learning rate"]
+    assert loss.lines[0].get_xydata().tolist() == [[20, 2.0], [40, 1.0]]
+    assert [line.get_label() for line in terms.lines] == ["focal", "dice", "iou", "object_score"]
+    assert j.lines[0].get_ydata().tolist() == [0.4, 0.7]
+    assert rate.lines[0].get_ydata().tolist() == [1e-3, 1e-3]

@@ -5,7 +5,7 @@ import pytest
 
 from tinysam2.core.errors import InputError
 from tinysam2.data.clips import open_clip
-from tinysam2.data.overlay import VideoWriter, contact_sheet, draw_overlay, overlay_colours
+from tinysam2.data.overlay import VideoWriter, draw_overlay, overlay_colours
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
 
@@ -67,27 +67,6 @@ def test_no_two_objects_share_a_colour():
 def test_a_mask_of_another_size_is_an_error():
     with pytest.raises(ValueError, match=r"\(40, 60, 3\).*\(40, 61\)"):
         draw_overlay(GREY, np.zeros((40, 61), np.uint8))
-
-
-def test_a_contact_sheet_shows_the_frames_in_reading_order():
-    frames = [np.full((4, 6, 3), value, np.uint8) for value in (10, 20, 30, 40, 50)]
-    sheet = contact_sheet(frames, columns=3)
-    assert sheet.shape == (4 + 4 + 4, 6 * 3 + 4 * 2, 3)
-    assert [int(sheet[2, x, 0]) for x in (0, 10, 20)] == [10, 20, 30]
-    assert [int(sheet[10, x, 0]) for x in (0, 10, 20)] == [40, 50, 255]
-
-
-def test_a_contact_sheet_reduces_large_frames_and_draws_the_masks(square):
-    sheet = contact_sheet([GREY, GREY], [square, square], tile_width=30)
-    assert sheet.shape == (20, 30 + 4 + 30, 3)
-    assert (sheet[10, 10] == overlay_colours()[1]).all()
-
-
-def test_a_contact_sheet_wants_frames_and_a_mask_for_each():
-    with pytest.raises(ValueError, match="at least one frame"):
-        contact_sheet([])
-    with pytest.raises(ValueError, match="shorter"):
-        contact_sheet([GREY, GREY], [np.zeros((40, 60), np.uint8)])
 
 
 # Videos

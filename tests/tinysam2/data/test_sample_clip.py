@@ -91,12 +91,6 @@ def test_a_second_fish_swims_over_the_first_and_stays_in_sight(two_fish):
     assert any((m == 1).any() and (m == 2).any() for m in two_fish.masks)
 
 
-def test_it_serves_as_a_clip(two_fish):
-    clip = two_fish.as_clip()
-    assert (clip.name, clip.width, clip.height, clip.frame_count) == ("sample", 160, 120, 12)
-    np.testing.assert_array_equal(list(clip), list(clip))
-
-
 def test_it_is_written_as_davis_lays_it_out(tmp_path, two_fish):
     folder = write_sample_clip(tmp_path / "sample", frames=12, size=(160, 120), objects=2)
     assert sorted(p.name for p in folder.iterdir()) == ["frames", "masks"]

@@ -73,9 +73,9 @@ def test_the_sample_clip_and_what_is_made_of_it_cover_every_state(backend):
     assert told.states["prompted again"].calls > 0
 
 
-def test_made_calls_are_replayed_beside_the_clips_and_not_tracked(backend):
+def test_made_calls_are_replayed_beside_the_clips_and_not_tracked(backend, as_clip):
     clip = render_sample_clip(2, (64, 48))
-    scene = scene_of_clip(clip.as_clip(), _first_prompt(clip))
+    scene = scene_of_clip(as_clip(clip), _first_prompt(clip))
     check = ParityCheck(backend)
     told = follow_scene(scene, scene.read_frames(), backend, {"torch": check})
 
@@ -87,9 +87,9 @@ def test_made_calls_are_replayed_beside_the_clips_and_not_tracked(backend):
 
 
 @pytest.mark.parametrize("state", CHANGES)
-def test_a_call_is_put_into_a_state_even_after_a_clip_of_one_frame(backend, state):
+def test_a_call_is_put_into_a_state_even_after_a_clip_of_one_frame(backend, as_clip, state):
     clip = render_sample_clip(1, (64, 48))
-    scene = scene_of_clip(clip.as_clip(), _first_prompt(clip))
+    scene = scene_of_clip(as_clip(clip), _first_prompt(clip))
     told = follow_scene(scene, scene.read_frames(), backend, {})
     assert told.states[state] == StateCalls(made=1)
 

@@ -14,7 +14,7 @@ pytest.importorskip("coremltools")
 
 
 @pytest.fixture
-def compared(coreml_stand_ins, monkeypatch):
+def compared(coreml_stand_ins, as_clip, monkeypatch):
     """The comparison over two frames, on a Mac whose MLModel's outputs are off by a factor."""
     import coremltools
 
@@ -31,7 +31,7 @@ def compared(coreml_stand_ins, monkeypatch):
         monkeypatch.setattr("platform.system", lambda: "Darwin")
         monkeypatch.setattr(coremltools.models, "MLModel", FakeMLModel)
         clip = render_sample_clip(2, (96, 72))
-        return compare_runtimes(coreml_stand_ins, scene_of_clip(clip.as_clip(), prompts_of_mask(clip.masks[0])))
+        return compare_runtimes(coreml_stand_ins, scene_of_clip(as_clip(clip), prompts_of_mask(clip.masks[0])))
 
     return compare
 
@@ -51,8 +51,8 @@ def test_an_error_of_a_thousandth_is_60_db_in_every_program(compared):
         assert parity.sqnr_db == pytest.approx(60, abs=0.1)
 
 
-def test_elsewhere_than_on_macos_there_is_nothing_to_compare(coreml_stand_ins, monkeypatch):
+def test_elsewhere_than_on_macos_there_is_nothing_to_compare(coreml_stand_ins, as_clip, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")
     clip = render_sample_clip(1, (96, 72))
     with pytest.raises(InputError, match="Apple's Core ML runtime is on macOS only"):
-        compare_runtimes(coreml_stand_ins, scene_of_clip(clip.as_clip(), prompts_of_mask(clip.masks[0])))
+        compare_runtimes(coreml_stand_ins, scene_of_clip(as_clip(clip), prompts_of_mask(clip.masks[0])))

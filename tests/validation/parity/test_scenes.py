@@ -54,10 +54,10 @@ def test_its_masks_are_its_truth():
 
 
 @pytest.mark.parametrize(("max_frames", "count"), [(None, 4), (3, 3), (9, 4)])
-def test_of_a_clip_nothing_is_known_but_the_first_prompt(max_frames, count):
+def test_of_a_clip_nothing_is_known_but_the_first_prompt(as_clip, max_frames, count):
     clip = render_sample_clip(4, (96, 72))
     prompts = prompts_of_mask(clip.masks[0])
-    scene = scene_of_clip(clip.as_clip(), prompts, max_frames)
+    scene = scene_of_clip(as_clip(clip), prompts, max_frames)
     assert (scene.frame_count, len(list(scene.read_frames()))) == (count, count)
     assert (scene.prompts(0), scene.prompts(1), scene.truth(0)) == (prompts, {}, None)
     assert (scene.width, scene.height, scene.objects) == (96, 72, {1: 0})
