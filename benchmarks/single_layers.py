@@ -74,10 +74,10 @@ def recorded_layers(model: TinySAM2) -> dict[str, list[tuple[FrozenLayer, Tensor
         def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, seen=seen) -> None:
             seen.setdefault(layer, (inputs[0].clone().contiguous(), output.clone()))
 
-        layers = [m for m in program.modules() if isinstance(m, FrozenLayer) and m.entering]
+        layers = [m for m in program.modules() if isinstance(m, FrozenLayer) and m.input_qparams]
         for layer, reader in itertools.pairwise(layers):
             # What follows in the program's order rounds what comes out of a ReLU; alone, a layer does that itself.
-            layer.leaving = layer.leaving or reader.entering
+            layer.output_qparams = layer.output_qparams or reader.input_qparams
         hooks = [layer.register_forward_hook(keep) for layer in layers]
         with torch.no_grad():
             program(**{tensor: torch.from_numpy(value) for tensor, value in calls[name].inputs.items()})
@@ -116,9 +116,9 @@ def differences(model: TinySAM2, target: str, folder: Path) -> list[Difference]:
     for name, recorded in recorded_layers(model).items():
         layers, inputs, outputs = map(list, zip(*recorded, strict=True))
         shipped = [copy.deepcopy(layer) for layer in layers]
-        if entry.unfolded_weights:
+        if entry.float_weights:
             for layer in shipped:
-                layer.unfold()
+                layer.use_float_weight()
         program = SideBySide(name, shipped, inputs, outputs).eval()
         example = {f"x{i}": x for i, x in enumerate(inputs)}
         graph = torch.export.export(program, (), example, strict=False)
@@ -127,7 +127,7 @@ def differences(model: TinySAM2, target: str, folder: Path) -> list[Difference]:
         files = entry.load_converter().convert([ExportedModel(program, example, graph)], INT8, of_program)
         given = RUNS[target](of_program / files[name], name, inputs)
         steps = [
-            np.abs(np.rint((ours - theirs.numpy()) / layer.leaving[0]))
+            np.abs(np.rint((ours - theirs.numpy()) / layer.output_qparams[0]))
             for layer, ours, theirs in zip(layers, given, outputs, strict=True)
         ]
         found.append(

@@ -9,7 +9,7 @@ from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.errors import InputError
 from tinysam2.core.silencing import silenced
 from tinysam2.core.targets import INT8, TARGETS, Target, target
-from tinysam2.models.quantization.conversion import quantizable_layers, unfolded
+from tinysam2.models.quantization.conversion import quantizable_layers, with_float_weights
 from tinysam2.models.quantization.recipe import W8
 from tinysam2.models.weights.checkpoint import LoadedModel
 
@@ -36,14 +36,14 @@ def convert_model(
         for name, precision in precisions.items():
             entry = targets[name]
             quantized = loaded.recipe is not None
-            unfold = quantized and entry.unfolded_weights
-            if unfold not in exported:
+            float_weights = quantized and entry.float_weights
+            if float_weights not in exported:
                 progress("exporting the programs")
-                model = unfolded(loaded.model) if unfold else loaded.model
+                model = with_float_weights(loaded.model) if float_weights else loaded.model
                 # LiteRT's converter would round the table to int8; it keeps the sines.
-                exported[unfold] = list(export_programs(model, fold_position=quantized and not unfold))
+                exported[float_weights] = list(export_programs(model, fold_position=quantized and not float_weights))
             progress(f"converting to {entry.title} {precision}")
-            files = entry.load_converter().convert(exported[unfold], precision, folder)
+            files = entry.load_converter().convert(exported[float_weights], precision, folder)
             card = ArtifactCard(
                 target=entry.name,
                 preset=loaded.model.config.name,
@@ -74,11 +74,11 @@ def check_precision_of(loaded: LoadedModel, precision: str) -> None:
 
 def check_recipe_of(loaded: LoadedModel, target: Target) -> None:
     """Raises InputError where a quantized model has layers of a kind that a target does not take."""
-    if loaded.recipe is None or target.int8_weights_alone:
+    if loaded.recipe is None or target.weight_only_int8:
         return
     layers = quantizable_layers(loaded.model)
     if alone := [name for name, place in layers.items() if loaded.recipe.precision(*place) == W8]:
-        taken_by = " or ".join(name for name, entry in TARGETS.items() if entry.int8_weights_alone)
+        taken_by = " or ".join(name for name, entry in TARGETS.items() if entry.weight_only_int8)
         raise InputError(
             f"{loaded.source} has int8 weights with float activations (w8: {alone[0]}), which {target.title} does not "
             f"take; quantize with a recipe of w8a8 and float, or convert to {taken_by}"

@@ -31,9 +31,9 @@ from tinysam2.validation.parity.bank_states import (
     CHANGES,
     StateCalls,
     count_states,
-    made_call,
     possible_states,
     states_of,
+    synthetic_call,
 )
 from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.gates import parity_gates
@@ -156,7 +156,7 @@ def follow_scene(
     for state in CHANGES:
         if state in states and not states[state].met:
             # The last call of a frame is the memory encoder's.
-            replay(made_call(state, calls[-1], backend), made=True)
+            replay(synthetic_call(state, calls[-1], backend), made=True)
     for check in checks.values():
         check.finish(score.figures())
     return ClipReport(scene.name, count, scene.width, scene.height, len(scene.objects), states)

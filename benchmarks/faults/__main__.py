@@ -2,8 +2,8 @@
 
     python -m benchmarks.faults --output faults
 
-Every fault is made in a copy of an honest artifact, or around its programs, and validated on the embedded clip as
-`tinysam2 validate` does. Exit status: 0 where honest artifacts pass and every fault that changes masks visibly is
+Every fault is made in a copy of an unmodified artifact, or around its programs, and validated on the embedded clip as
+`tinysam2 validate` does. Exit status: 0 where unmodified artifacts pass and every fault that changes masks visibly is
 refused or fails a gate, 1 where not, 2 bad input.
 """
 
@@ -33,7 +33,7 @@ from tinysam2.validation.parity.scenes import sample_scene
 from tinysam2.validation.validate import read_cards
 from tinysam2.views.console import Steps, shown_steps
 
-HONEST = copy_fault("honest", "none", "", lambda folder, bench: None)
+HONEST = copy_fault("unmodified", "none", "", lambda folder, bench: None)
 
 FAULTS = (HONEST, *LOOP_FAULTS, *WEIGHT_FAULTS, *FILE_FAULTS, *INTEGER_FAULTS)
 
@@ -42,7 +42,7 @@ PRECISIONS = {"coreml": "fp16", "executorch": "fp32", "tflite": "fp16"}
 
 
 def benches(loaded: LoadedModel, folder: Path) -> list[Bench]:
-    """The honest artifacts in a folder; `InputError` where they were made from other weights."""
+    """The unmodified artifacts in a folder; `InputError` where they were made from other weights."""
     found = []
     for card in read_cards(folder):
         if card.weights_digest != loaded.digest:
@@ -90,7 +90,7 @@ def main(output: Path, artifacts: Path | None, checkpoint: str | None, frames: i
     \b
     Example:
       python -m benchmarks.faults --output faults
-      python -m benchmarks.faults --output faults --only honest --only late-bank
+      python -m benchmarks.faults --output faults --only unmodified --only late-bank
     """
     try:
         findings = _findings(output, artifacts, checkpoint, frames, only)
@@ -112,7 +112,7 @@ def main(output: Path, artifacts: Path | None, checkpoint: str | None, frames: i
 
 
 def _misjudged(finding: Finding) -> bool:
-    """Whether the gates let a visible fault through, or fail an honest artifact."""
+    """Whether the gates let a visible fault through, or fail an unmodified artifact."""
     passed = finding.verdict == "passed"
     return finding.visible if passed else finding.fault == HONEST.name
 

@@ -1,4 +1,4 @@
-"""One target's honest artifacts, what breaks them, and the backends that come of it."""
+"""One target's unmodified artifacts, what breaks them, and the backends that come of it."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from tinysam2.validation.gate import Gate
 from tinysam2.validation.integers.gates import integer_gates
 
 KEPT, KEPT_BROKEN = 256, 4
-"""Calls of the honest artifacts, which all faults around them share, and of broken ones, that are not run twice."""
+"""Calls of the unmodified artifacts, which all faults around them share, and of broken ones, that are not run twice."""
 
 Run = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 """A program's name and its inputs to its outputs, as `Backend.run`."""
@@ -28,12 +28,12 @@ Run = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """The artifacts of one target, which `honest` runs; copies of them are broken."""
+    """The artifacts of one target, which `unmodified` runs; copies of them are broken."""
 
     loaded: LoadedModel
     folder: Path
     card: ArtifactCard
-    honest: Backend
+    unmodified: Backend
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class Fault:
 
 def loop_fault(name: str, what: str, wrap: Callable[[Run], Run]) -> Fault:
     """A fault of what is around the programs. wrap: what runs a program, to what runs it wrongly."""
-    return Fault(name, what, "loop", lambda bench: Broken(_Wrapped(bench.honest, wrap)))
+    return Fault(name, what, "loop", lambda bench: Broken(_Wrapped(bench.unmodified, wrap)))
 
 
 def copy_fault(
@@ -138,10 +138,10 @@ class Remembering(Backend):
 class _Wrapped(Backend):
     """Passes every call through a function that spoils inputs or outputs."""
 
-    def __init__(self, honest: Backend, wrap: Callable[[Run], Run]) -> None:
-        super().__init__(honest.config, honest.io_dtype.name)
-        self.target, self.runtime = honest.target, honest.runtime
-        self._run = wrap(honest.run)
+    def __init__(self, unmodified: Backend, wrap: Callable[[Run], Run]) -> None:
+        super().__init__(unmodified.config, unmodified.io_dtype.name)
+        self.target, self.runtime = unmodified.target, unmodified.runtime
+        self._run = wrap(unmodified.run)
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: np.asarray(value, self.io_dtype) for name, value in self._run(program, inputs).items()}

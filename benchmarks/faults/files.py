@@ -94,11 +94,11 @@ def program_fault(
 
 def _interpolating(**changed: object) -> Callable[[], Patch]:
     """Enlarges in another way."""
-    honest = F.interpolate
+    unmodified = F.interpolate
 
     def enlarge(values: Tensor, **options: object) -> Tensor:
         options |= changed if options["mode"] == "bilinear" else {}
-        return honest(values, **{key: value for key, value in options.items() if value is not None})
+        return unmodified(values, **{key: value for key, value in options.items() if value is not None})
 
     return lambda: mock.patch.object(F, "interpolate", enlarge)
 
@@ -146,8 +146,8 @@ def _weight_zero_point_off(model: TinySAM2) -> None:
 
 def _input_zero_point_off(model: TinySAM2) -> None:
     layer = model.get_submodule(LAYER)
-    scale, zero_point = layer.entering
-    layer.entering = (scale, min(zero_point + 64, 127))
+    scale, zero_point = layer.input_qparams
+    layer.input_qparams = (scale, min(zero_point + 64, 127))
 
 
 def integers_fault(name: str, what: str, spoil: Callable[[TinySAM2], None]) -> Fault:

@@ -37,16 +37,16 @@ class StoredPlace:
 
 
 def rewrite(folder: Path, bench: Bench, spoiled: TinySAM2) -> float:
-    """Puts a model's weights in place of the honest ones in a copy of the artifacts; returns the share of the
+    """Puts a model's weights in place of the unmodified ones in a copy of the artifacts; returns the share of the
     differing values that were found in the files."""
     data = {path: bytearray(path.read_bytes()) for path in files_of_weights(folder)}
     places, values = _places(bench), _weights(spoiled)
     found = wanted = 0
-    for name, honest in _weights(bench.loaded.model).items():
-        if honest.size < FEWEST or np.array_equal(honest, values[name]):
+    for name, unmodified in _weights(bench.loaded.model).items():
+        if unmodified.size < FEWEST or np.array_equal(unmodified, values[name]):
             continue
-        wanted += honest.size
-        found += honest.size if places[name] else 0
+        wanted += unmodified.size
+        found += unmodified.size if places[name] else 0
         for place in places[name]:
             with np.errstate(over="ignore"):
                 written = np.ascontiguousarray(values[name].transpose(place.axes), place.dtype).tobytes()
@@ -72,7 +72,7 @@ def _weights(model: TinySAM2) -> dict[str, np.ndarray]:
 
 @cache
 def _places(bench: Bench) -> dict[str, list[StoredPlace]]:
-    """Every place of every weight in the honest artifacts, in fp32 or fp16 and whatever the order of its axes."""
+    """Every place of every weight in the unmodified artifacts, in fp32 or fp16 and whatever the order of its axes."""
     with bench.copied() as folder:
         data = {path.relative_to(folder): path.read_bytes() for path in files_of_weights(folder)}
     return {

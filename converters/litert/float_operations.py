@@ -15,7 +15,7 @@ encoder is slower for it.
 """
 
 
-def widen(model: schema.ModelT) -> None:
+def restore_float_operations(model: schema.ModelT) -> None:
     """Gives a model float32 inputs and outputs and float arithmetic between its int8 layers, in place.
 
     The converter lets a signature begin and end with int8 where an int8 layer is the only one there, so that an app
@@ -23,8 +23,8 @@ def widen(model: schema.ModelT) -> None:
     """
     for signature in model.signatureDefs:
         graph = _Graph(model, model.subgraphs[signature.subgraphIndex])
-        graph.widen_operators()
-        graph.widen_boundary(signature)
+        graph._float_operators()
+        graph._float_boundary(signature)
 
 
 class _Graph:
@@ -33,42 +33,42 @@ class _Graph:
     def __init__(self, model: schema.ModelT, graph: schema.SubGraphT) -> None:
         self.model, self.graph = model, graph
 
-    def widen_operators(self) -> None:
+    def _float_operators(self) -> None:
         """Puts a dequantize before and a quantize behind every operator between layers."""
-        changed, widened = [], {}
+        changed, with_float_copies = [], {}
         for operator in self.graph.operators:
             code, (output, *_) = self._code(operator), operator.outputs
             if code == Code.DEQUANTIZE:
-                widened[operator.inputs[0]] = output
+                with_float_copies[operator.inputs[0]] = output
             if code not in ARITHMETIC or not self._is_int8(output):
                 changed.append(operator)
                 continue
             for index in operator.inputs:
-                if self._is_int8(index) and index not in widened:
-                    widened[index] = self._float_twin(index)
-                    changed.append(self._operator(Code.DEQUANTIZE, index, widened[index]))
-            twin = self._float_twin(output)
-            operator.inputs = np.array([widened.get(index, index) for index in operator.inputs], np.int32)
-            operator.outputs = np.array([twin], np.int32)
-            changed += operator, self._operator(Code.QUANTIZE, twin, output)
+                if self._is_int8(index) and index not in with_float_copies:
+                    with_float_copies[index] = self._float_copy_of(index)
+                    changed.append(self._operator(Code.DEQUANTIZE, index, with_float_copies[index]))
+            float_copy = self._float_copy_of(output)
+            operator.inputs = np.array([with_float_copies.get(index, index) for index in operator.inputs], np.int32)
+            operator.outputs = np.array([float_copy], np.int32)
+            changed += operator, self._operator(Code.QUANTIZE, float_copy, output)
         self.graph.operators = changed
 
-    def widen_boundary(self, signature: schema.SignatureDefT) -> None:
+    def _float_boundary(self, signature: schema.SignatureDefT) -> None:
         """Gives every int8 input and output of the signature a float one in its place."""
-        entering, leaving = self._twins(signature.inputs), self._twins(signature.outputs)
+        entering, leaving = self._float_copies(signature.inputs), self._float_copies(signature.outputs)
         self.graph.inputs = [entering.get(index, index) for index in self.graph.inputs]
         self.graph.outputs = [leaving.get(index, index) for index in self.graph.outputs]
-        rounding = (self._operator(Code.QUANTIZE, twin, index) for index, twin in entering.items())
-        widening = (self._operator(Code.DEQUANTIZE, index, twin) for index, twin in leaving.items())
-        self.graph.operators = [*rounding, *self.graph.operators, *widening]
+        rounding = (self._operator(Code.QUANTIZE, float_copy, index) for index, float_copy in entering.items())
+        dequantizing = (self._operator(Code.DEQUANTIZE, index, float_copy) for index, float_copy in leaving.items())
+        self.graph.operators = [*rounding, *self.graph.operators, *dequantizing]
 
-    def _twins(self, boundary: Sequence[schema.TensorMapT]) -> dict[int, int]:
+    def _float_copies(self, boundary: Sequence[schema.TensorMapT]) -> dict[int, int]:
         """Int8 tensor of a boundary -> the float one that its entries name from now on."""
         twins: dict[int, int] = {}
         for entry in boundary:
             if self._is_int8(entry.tensorIndex):
                 if entry.tensorIndex not in twins:
-                    twins[entry.tensorIndex] = self._float_twin(entry.tensorIndex)
+                    twins[entry.tensorIndex] = self._float_copy_of(entry.tensorIndex)
                 entry.tensorIndex = twins[entry.tensorIndex]
         return twins
 
@@ -76,11 +76,15 @@ class _Graph:
         # A negative index stands for an input that is left out.
         return index >= 0 and self.graph.tensors[index].type == Type.INT8
 
-    def _float_twin(self, index: int) -> int:
-        tensor, twin = self.graph.tensors[index], schema.TensorT()
-        twin.shape, twin.shapeSignature, twin.hasRank = tensor.shape, tensor.shapeSignature, tensor.hasRank
-        twin.type, twin.name = Type.FLOAT32, tensor.name + b"_float"
-        self.graph.tensors.append(twin)
+    def _float_copy_of(self, index: int) -> int:
+        tensor, float_copy = self.graph.tensors[index], schema.TensorT()
+        float_copy.shape, float_copy.shapeSignature, float_copy.hasRank = (
+            tensor.shape,
+            tensor.shapeSignature,
+            tensor.hasRank,
+        )
+        float_copy.type, float_copy.name = Type.FLOAT32, tensor.name + b"_float"
+        self.graph.tensors.append(float_copy)
         return len(self.graph.tensors) - 1
 
     def _operator(self, code: int, source: int, result: int) -> schema.OperatorT:

@@ -39,7 +39,7 @@ class Conv2dReLU(nn.Conv2d):
         return F.relu(super().forward(x))
 
 
-RECTIFIED = (LinearReLU, Conv2dReLU)
+WITH_RELU = (LinearReLU, Conv2dReLU)
 
 
 class MLP(nn.Module):

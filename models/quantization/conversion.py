@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.network.layers import WITH_RELU
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.data_flow import layer_readers
 from tinysam2.models.quantization.layers import ActivationQuantizer, FrozenLayer, QuantizedLayer, frozen
@@ -41,7 +41,7 @@ def quantization_aware(model: TinySAM2, recipe: Recipe) -> TinySAM2:
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             # In int8, the layers that read what a ReLU leaves round it.
             read_in = {reader and precisions.get(reader) for reader in readers[full]}
-            by_readers = isinstance(layer, RECTIFIED) and read_in == {W8A8}
+            by_readers = isinstance(layer, WITH_RELU) and read_in == {W8A8}
             quantized[full] = QuantizedLayer(layer, precision == W8A8, rounds_output=not by_readers)
             _replace(variant, full, quantized[full])
     _share_quantizers(quantized, readers)
@@ -71,7 +71,7 @@ def calibrate(model: TinySAM2, run: Callable[[TinySAM2], None]) -> None:
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer):
             try:
-                module.settle()
+                module.set_from_calibration()
             except RuntimeError as error:
                 raise RuntimeError(f"{name}: {error}") from error
 
@@ -85,12 +85,12 @@ def freeze(model: TinySAM2) -> TinySAM2:
     return variant.requires_grad_(False)
 
 
-def unfolded(model: TinySAM2) -> TinySAM2:
+def with_float_weights(model: TinySAM2) -> TinySAM2:
     """A copy of a frozen model in the form that LiteRT's converter takes; see `FrozenLayer`."""
     variant = copy.deepcopy(model)
     for module in variant.modules():
         if isinstance(module, FrozenLayer):
-            module.unfold()
+            module.use_float_weight()
     return variant
 
 

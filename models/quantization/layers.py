@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torch.ao.quantization.fx._decomposed import quantized_decomposed_lib  # noqa: F401 - registers the operators
 from torch.nn import functional as F
 
-from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.network.layers import WITH_RELU
 from tinysam2.models.quantization.scales import (
     ACTIVATION_RANGE,
     WEIGHT_RANGE,
     activation_scale,
     by_channel,
     fake_quantized,
+    fp16_scale,
     quantized_weight,
-    snapped,
     weight_scales,
     whole_bias,
 )
@@ -54,10 +54,10 @@ class ActivationQuantizer(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """As it stands, snapped."""
-        return snapped(self.log_scale.exp())
+        """The current scale, fp16-representable."""
+        return fp16_scale(self.log_scale.exp())
 
-    def settle(self) -> None:
+    def set_from_calibration(self) -> None:
         """Sets scale and zero point from what was watched: the mean over calls of the lowest and highest values.
 
         A mean, because a single outlier on one frame should not coarsen every other.
@@ -71,8 +71,8 @@ class ActivationQuantizer(nn.Module):
         self.zero_point.fill_(zero_point)
         self._low, self._high = [], []
 
-    def settled(self) -> tuple[float, int]:
-        """Scale, snapped, and zero point, as numbers."""
+    def qparams(self) -> tuple[float, int]:
+        """Scale (fp16-representable) and zero point, as numbers."""
         return float(self.scale.detach()), int(self.zero_point)
 
 
@@ -112,10 +112,10 @@ class FrozenLayer(nn.Module):
     """The inference form of a `QuantizedLayer`: int8 weights and explicit quantize and dequantize operators.
 
     like: a layer with the same strides, padding, groups and ReLU. weight: int8; weight_scale: [O]. bias: in whole
-    multiples of input scale times weight scale. entering, leaving: scale and zero point of input and output; None
-    where they stay as they are: both where only the weights are quantized. rectified: whether it has a ReLU.
-    folded: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized and
-    dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
+    multiples of input scale times weight scale. input_qparams, output_qparams: scale and zero point of input and
+    output; None where it is not rounded: both where only the weights are quantized. with_relu: whether it has a ReLU.
+    stores_int8: whether the weight is kept as int8 and dequantized (Core ML, ExecuTorch), or kept in float, quantized
+    and dequantized (LiteRT, whose converter recognises nothing else): the integers are the same.
     """
 
     weight: Tensor
@@ -133,63 +133,63 @@ class FrozenLayer(nn.Module):
         weight: Tensor,
         weight_scale: Tensor,
         bias: Tensor | None,
-        entering: tuple[float, int] | None,
-        leaving: tuple[float, int] | None,
+        input_qparams: tuple[float, int] | None,
+        output_qparams: tuple[float, int] | None,
     ) -> None:
         super().__init__()
         self.apply_weight = _application(like)
-        self.rectified = isinstance(like, RECTIFIED)
-        self.folded = True
+        self.with_relu = isinstance(like, WITH_RELU)
+        self.stores_int8 = True
         self.register_buffer("weight", weight)
         self.register_buffer("weight_scale", weight_scale)
         self.register_buffer("weight_zero_point", torch.zeros(len(weight_scale), dtype=torch.int64), persistent=False)
         self.register_buffer("bias", bias)
-        for side, at in (("input", entering), ("output", leaving)):
+        for side, at in (("input", input_qparams), ("output", output_qparams)):
             self.register_buffer(f"{side}_scale", None if at is None else torch.tensor(at[0]))
             self.register_buffer(f"{side}_zero_point", None if at is None else torch.tensor(at[1], dtype=torch.int32))
         self._take_numbers()
         self.register_load_state_dict_post_hook(lambda layer, _: layer._take_numbers())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if self.entering is None else _rounded(x, *self.entering)
+        x = x if self.input_qparams is None else _rounded(x, *self.input_qparams)
         weight, bias = self._weight(), self.bias
         if torch.compiler.is_exporting():
             x = self.apply_weight(x, weight, bias)
         else:
             x = _summed_exactly(self.apply_weight, x, weight, bias)
-        return x if self.leaving is None else _rounded(x, *self.leaving)
+        return x if self.output_qparams is None else _rounded(x, *self.output_qparams)
 
-    def unfold(self) -> None:
+    def use_float_weight(self) -> None:
         """Keeps the weight in float from now on, and quantizes it on the way."""
         self.weight = self.weight.float() * by_channel(self.weight_scale, self.weight)
-        self.folded = False
+        self.stores_int8 = False
 
     def _take_numbers(self) -> None:
         # An exported graph holds scales as numbers, not as tensors that it reads.
-        self.entering = _numbers(self.input_scale, self.input_zero_point)
-        self.leaving = _numbers(self.output_scale, self.output_zero_point)
+        self.input_qparams = _numbers(self.input_scale, self.input_zero_point)
+        self.output_qparams = _numbers(self.output_scale, self.output_zero_point)
 
     def _weight(self) -> Tensor:
         operators = torch.ops.quantized_decomposed
-        how = (self.weight_scale, self.weight_zero_point, 0, *WEIGHT_RANGE, torch.int8)
-        weight = self.weight if self.folded else operators.quantize_per_channel(self.weight, *how)
-        return operators.dequantize_per_channel(weight, *how)
+        qparams = (self.weight_scale, self.weight_zero_point, 0, *WEIGHT_RANGE, torch.int8)
+        weight = self.weight if self.stores_int8 else operators.quantize_per_channel(self.weight, *qparams)
+        return operators.dequantize_per_channel(weight, *qparams)
 
 
 def frozen(layer: QuantizedLayer) -> FrozenLayer:
     """The inference form of a layer as it stands."""
     scale = weight_scales(layer.layer.weight)
-    entering = None if layer.input is None else layer.input.settled()
+    input_qparams = None if layer.input is None else layer.input.qparams()
     bias = None if layer.layer.bias is None else layer.layer.bias.detach().clone()
-    if bias is not None and entering is not None:
-        bias = whole_bias(bias, entering[0], scale)
+    if bias is not None and input_qparams is not None:
+        bias = whole_bias(bias, input_qparams[0], scale)
     return FrozenLayer(
         layer.layer,
         quantized_weight(layer.layer.weight.detach(), scale),
         scale,
         bias,
-        entering,
-        None if layer.output is None else layer.output.settled(),
+        input_qparams,
+        None if layer.output is None else layer.output.qparams(),
     )
 
 
@@ -201,9 +201,9 @@ def _application(like: Layer) -> Callable[[Tensor, Tensor, Tensor | None], Tenso
     """What a layer does with an input, a weight and a bias, its ReLU with it."""
     apply = F.linear
     if isinstance(like, nn.Conv2d):
-        how = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
-        apply = functools.partial(F.conv2d, **how)
-    return functools.partial(_rectified, apply) if isinstance(like, RECTIFIED) else apply
+        options = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation, "groups": like.groups}
+        apply = functools.partial(F.conv2d, **options)
+    return functools.partial(_then_relu, apply) if isinstance(like, WITH_RELU) else apply
 
 
 def _summed_exactly(apply: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -214,11 +214,11 @@ def _summed_exactly(apply: Callable[..., Tensor], x: Tensor, weight: Tensor, bia
     return apply(x.double(), weight.double(), None if bias is None else bias.double()).float()
 
 
-def _rectified(apply: Callable[..., Tensor], *arguments: Tensor | None) -> Tensor:
+def _then_relu(apply: Callable[..., Tensor], *arguments: Tensor | None) -> Tensor:
     return F.relu(apply(*arguments))
 
 
 def _rounded(x: Tensor, scale: float, zero_point: int) -> Tensor:
     operators = torch.ops.quantized_decomposed
-    how = (scale, zero_point, *ACTIVATION_RANGE, torch.int8)
-    return operators.dequantize_per_tensor(operators.quantize_per_tensor(x, *how), *how)
+    qparams = (scale, zero_point, *ACTIVATION_RANGE, torch.int8)
+    return operators.dequantize_per_tensor(operators.quantize_per_tensor(x, *qparams), *qparams)

@@ -11,16 +11,16 @@ LEAST_SCALE = 1e-4
 """Scales stay where fp16 has its full precision."""
 
 
-def snapped(scale: Tensor) -> Tensor:
+def fp16_scale(scale: Tensor) -> Tensor:
     """Scales as fp16 can hold them, still float32, gradients passed straight through: Core ML stores them in fp16."""
     exact = scale.detach().clamp(min=LEAST_SCALE).half().float()
     return scale + (exact - scale).detach()
 
 
 def weight_scales(weight: Tensor) -> Tensor:
-    """One scale an output channel, [O], snapped, so that the largest weight falls within the range."""
+    """One scale an output channel, [O], fp16-representable, so that the largest weight falls within the range."""
     largest = weight.detach().abs().flatten(1).amax(1)
-    scale = snapped(largest / WEIGHT_RANGE[1])
+    scale = fp16_scale(largest / WEIGHT_RANGE[1])
     # Snapping rounds down half of the time; the largest weight would then be clipped.
     short = scale * WEIGHT_RANGE[1] < largest
     step_up = torch.nextafter(scale.half(), torch.tensor(torch.inf, dtype=torch.float16)).float()
@@ -48,10 +48,10 @@ def whole_bias(bias: Tensor, input_scale: Tensor | float, weight_scale: Tensor) 
 
 
 def activation_scale(low: float, high: float) -> tuple[float, int]:
-    """Scale, snapped, and zero point that cover low .. high and hold 0 exactly."""
+    """Scale (fp16-representable) and zero point that cover low .. high and hold 0 exactly."""
     low, high = min(low, 0.0), max(high, 0.0)
     bottom, top = ACTIVATION_RANGE
-    scale = float(snapped(torch.tensor((high - low) / (top - bottom))))
+    scale = float(fp16_scale(torch.tensor((high - low) / (top - bottom))))
     return scale, int(min(max(round(bottom - low / scale), bottom), top))
 
 

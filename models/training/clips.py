@@ -15,9 +15,9 @@ from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
 from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.memory_noise import random_memory_noise
 from tinysam2.models.training.prompts import random_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings
-from tinysam2.models.training.slips import random_slips
 
 TARGET_SCALE = 2
 """Side of the masks that losses look at over the side of the mask logits: boundaries lie between their cells."""
@@ -33,12 +33,12 @@ STILL = synthesis.Motion(0.0, 0.0, 0.0, 0.0)
 class TrainingClip(NamedTuple):
     """One clip, or a batch of B with a leading dimension: images uint8 [T, 3, S, S], targets float32 [T, 1, h, h]
     in 0..1 with h twice the side of the mask logits, the first frame's prompt, and what the memories get wrong
-    [T, 1, h/2, h/2] (see `tinysam2.models.training.slips`)."""
+    [T, 1, h/2, h/2] (see `tinysam2.models.training.memory_noise`)."""
 
     images: Tensor
     targets: Tensor
     prompt: FramePrompt
-    slips: Tensor
+    memory_noise: Tensor
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ClipSampler(Dataset):
             torch.stack([clip.images for clip in clips]),
             torch.stack([clip.targets for clip in clips]),
             FramePrompt(*(torch.stack(tensors) for tensors in zip(*(clip.prompt for clip in clips), strict=True))),
-            torch.stack([clip.slips for clip in clips]),
+            torch.stack([clip.memory_noise for clip in clips]),
         )
 
     def clip(self, stage: Stage, rng: np.random.Generator) -> TrainingClip:
@@ -103,9 +103,10 @@ class ClipSampler(Dataset):
         side = TARGET_SCALE * self.config.mask_size
         targets = F.adaptive_avg_pool2d(mask, side)
         prompt = random_prompt(mask[0, 0].numpy() > 0.5, self.settings.prompts, self.config.mask_size, rng)
-        slips = F.avg_pool2d(targets, TARGET_SCALE)
-        slips = random_slips(slips, rng) if rng.random() < self.settings.augmentation.slip else torch.zeros_like(slips)
-        return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, slips)
+        shares = F.avg_pool2d(targets, TARGET_SCALE)
+        noisy = rng.random() < self.settings.augmentation.memory_noise
+        memory_noise = random_memory_noise(shares, rng) if noisy else torch.zeros_like(shares)
+        return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, memory_noise)
 
     def _draw(self, stage: Stage, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         augment = self.settings.augmentation

@@ -75,8 +75,10 @@ class Teacher:
         side = self.model.config.mask_size
         mask = F.interpolate(mask, (side, side), mode="bilinear", antialias=True)
         prompt = FramePrompt((coords + 0.5) * scale - 0.5, labels, mask, has_mask)
-        slips = F.interpolate(clips.slips.flatten(0, 1), (side, side)).unflatten(0, clips.slips.shape[:2])
-        return TrainingClip(images.unflatten(0, clips.images.shape[:2]), clips.targets, prompt, slips)
+        memory_noise = F.interpolate(clips.memory_noise.flatten(0, 1), (side, side)).unflatten(
+            0, clips.memory_noise.shape[:2]
+        )
+        return TrainingClip(images.unflatten(0, clips.images.shape[:2]), clips.targets, prompt, memory_noise)
 
 
 def _seeded_projection(student_dim: int, teacher_dim: int) -> nn.Module:

@@ -35,14 +35,16 @@ class Calibration:
     progress: Callable[[int], None] = lambda batches_done: None
 
 
-def calm_sampler(config: ModelConfig, videos: tuple[AnnotatedSequence, ...], settings: TrainingSettings) -> ClipSampler:
+def unaugmented_sampler(
+    config: ModelConfig, videos: tuple[AnnotatedSequence, ...], settings: TrainingSettings
+) -> ClipSampler:
     """Clips drawn as training draws them, but of real video and not altered: scales should fit what video looks like.
 
     Raises InputError where the videos cannot be used.
     """
     stages = tuple(replace(stage, real=1.0) for stage in settings.curriculum)
-    calm = replace(settings, augmentation=UNALTERED, curriculum=stages)
-    return ClipSampler(Footage(videos, round(CANVAS * config.image_size)), calm, config)
+    unaugmented = replace(settings, augmentation=UNALTERED, curriculum=stages)
+    return ClipSampler(Footage(videos, round(CANVAS * config.image_size)), unaugmented, config)
 
 
 def calibrated_model(
@@ -56,7 +58,7 @@ def calibrated_model(
 
     Raises InputError where the videos cannot be used.
     """
-    sampler = calm_sampler(loaded.model.config, videos, settings)
+    sampler = unaugmented_sampler(loaded.model.config, videos, settings)
     return calibrated(loaded.model, recipe, sampler, how.batches, how.progress)
 
 

@@ -58,8 +58,8 @@ def layer_costs(
 
 def sparing(recipe: Recipe, costs: Sequence[LayerCost], least_iou: float) -> Recipe:
     """The recipe with every layer left in float that alone costs more mask IoU than `least_iou` allows."""
-    dear = [cost for cost in costs if cost.mask_iou < least_iou]
-    return Recipe((*recipe.rules, *(Rule(cost.program, cost.layer, FLOAT) for cost in dear)))
+    sensitive = [cost for cost in costs if cost.mask_iou < least_iou]
+    return Recipe((*recipe.rules, *(Rule(cost.program, cost.layer, FLOAT) for cost in sensitive)))
 
 
 def share_in_int8(model: TinySAM2, recipe: Recipe) -> float:

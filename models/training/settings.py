@@ -35,8 +35,8 @@ class Augmentation:
     """Shares of the clips that are altered in each way; see `tinysam2.models.training.synthesis` for how far.
 
     bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
-    picture in the place of an object. slip: whose memory is made wrong in a place; see
-    `tinysam2.models.training.slips`.
+    picture in the place of an object. memory_noise: whose memory is made wrong in a place; see
+    `tinysam2.models.training.memory_noise`.
     """
 
     warp: float = 0.9
@@ -47,7 +47,7 @@ class Augmentation:
     grey: float = 0.05
     bend: float = 0.6
     blob: float = 0.3
-    slip: float = 0.35
+    memory_noise: float = 0.35
 
     def __post_init__(self) -> None:
         _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob", "slip")

@@ -209,4 +209,4 @@ class _Run:
 
 def _to(clips: TrainingClip, device: torch.device) -> TrainingClip:
     prompt = FramePrompt(*(tensor.to(device) for tensor in clips.prompt))
-    return TrainingClip(clips.images.to(device), clips.targets.to(device), prompt, clips.slips.to(device))
+    return TrainingClip(clips.images.to(device), clips.targets.to(device), prompt, clips.memory_noise.to(device))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from tinysam2.models.training.memory_noise import with_memory_noise
 from torch import Tensor
 
 from tinysam2.core.config import BankConfig
@@ -14,7 +15,6 @@ from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.training.clips import TrainingClip
 from tinysam2.models.training.prompts import no_prompt
-from tinysam2.models.training.slips import with_slips
 
 
 class UnrolledFrame(NamedTuple):
@@ -51,7 +51,7 @@ def unroll(model: TinySAM2, clips: TrainingClip, mixed_precision: bool = False) 
         memory = None
         if t + 1 < frames:
             encoder = model.memory_encoder
-            kept = decoded._replace(mask_logits=with_slips(decoded.mask_logits, clips.slips[:, t]))
+            kept = decoded._replace(mask_logits=with_memory_noise(decoded.mask_logits, clips.memory_noise[:, t]))
             memory = encoder.encode(features, kept.mask_logits, kept.object_score, is_prompted)
             bank = encoder.bank_update(memory, kept, is_prompted, bank)
         yield UnrolledFrame(features, candidates, decoded.mask_logits, prompt, memory)

@@ -97,8 +97,8 @@ def converted(small, tmp_path_factory):
 
             program = copy.deepcopy(small)
             for module in program.modules():
-                if entry.unfolded_weights and isinstance(module, FrozenLayer):
-                    module.unfold()
+                if entry.float_weights and isinstance(module, FrozenLayer):
+                    module.use_float_weight()
             example = {"image": torch.zeros(1, 3, SIZE, SIZE)}
             graph = torch.export.export(program, (), example, strict=False)
             folder = tmp_path_factory.mktemp(target)
@@ -140,7 +140,7 @@ def test_core_ml_computes_exactly_what_torch_does(small, image, converted):
 def test_native_kernels_are_at_most_a_step_from_torch(small, image, converted, target, run):
     scores, features = run(converted(target), image)
     wanted_scores, wanted_features = (value.numpy() for value in small(image))
-    steps = np.rint(np.abs(features - wanted_features) / small.project.leaving[0])
+    steps = np.rint(np.abs(features - wanted_features) / small.project.output_qparams[0])
     assert steps.max() <= 1
     # A value that lies between two integers may fall either way; all others are the same.
     assert (steps > 0).mean() < 1e-2

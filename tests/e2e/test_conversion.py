@@ -22,9 +22,9 @@ GRAPH_BYTES = 2**20
 """Room for what a file holds beside weights: operators, names, position tables. A second copy of them has none."""
 
 
-def test_all_artifacts_pass_every_gate_on_the_sample_clip(tinysam2, artifacts, other_artifacts, clip):
+def test_all_artifacts_pass_every_gate_on_the_sample_clip(run_tinysam2, artifacts, other_artifacts, clip):
     for folder in (artifacts, other_artifacts):
-        result = tinysam2("validate", folder, "--clip", clip, "--json")
+        result = run_tinysam2("validate", folder, "--clip", clip, "--json")
 
         report = json.loads(result.stdout)
         failed = [gate for target in report["targets"] for gate in target["gates"] if not gate["passed"]]
@@ -32,10 +32,10 @@ def test_all_artifacts_pass_every_gate_on_the_sample_clip(tinysam2, artifacts, o
         assert result.exit_code == 0
 
 
-def test_reports_are_written_in_the_forms_that_their_names_ask_for(tinysam2, artifacts, clip, tmp_path):
+def test_reports_are_written_in_the_forms_that_their_names_ask_for(run_tinysam2, artifacts, clip, tmp_path):
     paths = {suffix: tmp_path / f"report.{suffix}" for suffix in ("html", "json", "md", "xml")}
     options = [option for path in paths.values() for option in ("--report", path)]
-    result = tinysam2("validate", artifacts, "--clip", clip, "--frames", 3, *options)
+    result = run_tinysam2("validate", artifacts, "--clip", clip, "--frames", 3, *options)
 
     assert result.exit_code == 0, result.output
     report = json.loads(paths["json"].read_text())
@@ -78,8 +78,8 @@ def test_a_card_names_the_artifact_s_own_dtypes(request, folder, target):
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_track_writes_a_mask_a_frame_at_the_clip_s_size(tinysam2, artifacts, short_clip, tmp_path, target):
-    result = tinysam2(
+def test_track_writes_a_mask_a_frame_at_the_clip_s_size(run_tinysam2, artifacts, short_clip, tmp_path, target):
+    result = run_tinysam2(
         "track", short_clip, "--backend", target, "--artifacts", artifacts,
         "--mask", short_clip / "masks" / "00000.png", "--output", tmp_path / "tracked",
     )  # fmt: skip
@@ -97,8 +97,8 @@ def test_track_writes_a_mask_a_frame_at_the_clip_s_size(tinysam2, artifacts, sho
 @pytest.mark.parametrize(
     ("sequence", "prompt"), [("davis2016/val/blackswan", []), ("clips/04_coffee.mp4", ["--point", "640,360"])]
 )
-def test_all_artifacts_pass_every_gate_on_real_video(tinysam2, artifacts, shared_data, sequence, prompt):
-    result = tinysam2("validate", artifacts, "--clip", shared_data / sequence, *prompt, "--frames", 12, "--json")
+def test_all_artifacts_pass_every_gate_on_real_video(run_tinysam2, artifacts, shared_data, sequence, prompt):
+    result = run_tinysam2("validate", artifacts, "--clip", shared_data / sequence, *prompt, "--frames", 12, "--json")
 
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["clips"][0]["frames"] == 12

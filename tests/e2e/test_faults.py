@@ -1,4 +1,4 @@
-"""Broken artifacts and runtimes fail a gate or are refused, and honest ones pass on other clips.
+"""Broken artifacts and runtimes fail a gate or are refused, and unmodified ones pass on other clips.
 
 All faults there are, and how far each changes masks: `python -m benchmarks.faults` (docs/faults.md).
 """
@@ -32,7 +32,7 @@ ARTIFACTS = ("Core ML fp16", "ExecuTorch fp32", "LiteRT fp32")
 @pytest.fixture(scope="module")
 def findings(artifacts, made_once):
     """Fault -> artifact -> what the command found."""
-    chosen = [word for name in ("honest", *EVERYWHERE, IN_FP16, IN_CORE_ML) for word in ("--only", name)]
+    chosen = [word for name in ("unmodified", *EVERYWHERE, IN_FP16, IN_CORE_ML) for word in ("--only", name)]
 
     def find(output):
         command = ["-m", "benchmarks.faults", "--output", output, "--artifacts", artifacts, "--frames", "4", *chosen]
@@ -53,8 +53,8 @@ def verdicts(findings):
     return lambda fault: {artifact: finding["verdict"] for artifact, finding in findings[fault].items()}
 
 
-def test_honest_artifacts_pass_beside_the_broken_ones(verdicts):
-    assert verdicts("honest") == dict.fromkeys(ARTIFACTS, "passed")
+def test_unmodified_artifacts_pass_beside_the_broken_ones(verdicts):
+    assert verdicts("unmodified") == dict.fromkeys(ARTIFACTS, "passed")
 
 
 @pytest.mark.parametrize("fault", EVERYWHERE)
@@ -76,58 +76,58 @@ def test_wrong_weights_fail_the_program_that_holds_them_and_no_other(findings):
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_a_truncated_artifact_is_refused(tinysam2, copied, clip, target):
+def test_a_truncated_artifact_is_refused(run_tinysam2, copied, clip, target):
     folder = copied(target)
     largest = max((p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"), key=lambda p: p.stat().st_size)
     data = largest.read_bytes()
     largest.write_bytes(data[: len(data) // 2])
 
-    result = tinysam2("validate", folder, "--clip", clip)
+    result = run_tinysam2("validate", folder, "--clip", clip)
 
     assert result.exit_code == 2, result.output
     assert "convert again" in result.stderr or "corrupt" in result.stderr or "cut" in result.stderr
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_an_artifact_of_another_preset_is_refused(tinysam2, copied, clip, target):
+def test_an_artifact_of_another_preset_is_refused(run_tinysam2, copied, clip, target):
     folder = copied(target)
     card = folder / f"{target}.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "preset": "tinysam2-512"}))
 
-    result = tinysam2("validate", folder, "--clip", clip)
+    result = run_tinysam2("validate", folder, "--clip", clip)
 
     assert result.exit_code == 2, result.output
     assert "another preset" in result.stderr
 
 
-def test_a_program_that_is_missing_is_refused(tinysam2, copied, clip):
+def test_a_program_that_is_missing_is_refused(run_tinysam2, copied, clip):
     folder = copied("coreml")
     (folder / "mask_decoder.mlpackage").rename(folder / "elsewhere.mlpackage")
 
-    result = tinysam2("validate", folder, "--clip", clip)
+    result = run_tinysam2("validate", folder, "--clip", clip)
 
     assert result.exit_code == 2, result.output
     assert "mask_decoder.mlpackage is missing" in result.stderr
 
 
-def test_artifacts_of_other_weights_fail(tinysam2, artifacts, clip, loaded, tmp_path):
+def test_artifacts_of_other_weights_fail(run_tinysam2, artifacts, clip, loaded, tmp_path):
     from tinysam2.models.weights.checkpoint import save_checkpoint, seeded_model
 
     other = tmp_path / "other.safetensors"
     save_checkpoint(seeded_model(loaded.model.config, seed=1).state_dict(), other, {"preset": "nano"})
 
-    result = tinysam2("validate", artifacts, "--clip", clip, "--checkpoint", other, "--frames", 2, "--json")
+    result = run_tinysam2("validate", artifacts, "--clip", clip, "--checkpoint", other, "--frames", 2, "--json")
 
     assert result.exit_code == 1
     assert not any(target["passed"] for target in json.loads(result.stdout)["targets"])
 
 
-def test_honest_artifacts_pass_on_other_clips(tinysam2, artifacts, other_artifacts, tmp_path):
+def test_unmodified_artifacts_pass_on_other_clips(run_tinysam2, artifacts, other_artifacts, tmp_path):
     for seed in range(1, 4):
         write_sample_clip(tmp_path / "clips" / f"koi-{seed}", frames=4, seed=seed, objects=1 + seed % 2)
 
     for folder in (artifacts, other_artifacts):
-        result = tinysam2("validate", folder, "--data", tmp_path / "clips", "--json")
+        result = run_tinysam2("validate", folder, "--data", tmp_path / "clips", "--json")
 
         assert result.exit_code == 0, result.output
         assert len(json.loads(result.stdout)["clips"]) == 3

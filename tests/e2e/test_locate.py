@@ -1,4 +1,4 @@
-"""One layer broken in the real artifacts of every target is named; the honest ones name none."""
+"""One layer broken in the real artifacts of every target is named; the unmodified ones name none."""
 
 import json
 
@@ -14,7 +14,7 @@ def _located(result) -> dict:
     return {errors["target"]: errors["first"] for errors in json.loads(result.stdout)["located"]}
 
 
-def test_noise_in_one_layer_is_located_in_every_target(tinysam2, copied, clip, loaded):
+def test_noise_in_one_layer_is_located_in_every_target(run_tinysam2, copied, clip, loaded):
     folder = copied(*TARGETS)
     weight = build_programs(loaded.model)[PROGRAM].module.get_submodule(LAYER).weight.detach().numpy()
     noisy = weight * (1 + 0.1 * np.random.default_rng(0).standard_normal(weight.shape).astype(np.float32))
@@ -24,7 +24,7 @@ def test_noise_in_one_layer_is_located_in_every_target(tinysam2, copied, clip, l
             data = data.replace(weight.astype(dtype).tobytes(), noisy.astype(dtype).tobytes())
         path.write_bytes(data)
 
-    result = tinysam2("validate", folder, "--clip", clip, "--frames", 2, "--locate", PROGRAM, "--json")
+    result = run_tinysam2("validate", folder, "--clip", clip, "--frames", 2, "--locate", PROGRAM, "--json")
 
     assert result.exit_code == 1, result.output
     located = _located(result)
@@ -33,8 +33,8 @@ def test_noise_in_one_layer_is_located_in_every_target(tinysam2, copied, clip, l
     assert (folder / "located.png").is_file()
 
 
-def test_honest_artifacts_name_no_layer(tinysam2, artifacts, clip):
-    result = tinysam2("validate", artifacts, "--clip", clip, "--frames", 2, "--locate", "--json")
+def test_unmodified_artifacts_name_no_layer(run_tinysam2, artifacts, clip):
+    result = run_tinysam2("validate", artifacts, "--clip", clip, "--frames", 2, "--locate", "--json")
 
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)["located"]

@@ -29,10 +29,10 @@ def test_an_artifact_tells_its_programs_memory_near_the_float_models(artifacts, 
         assert program.activations.tensors
 
 
-def test_an_exceeded_budget_fails_and_names_program_operation_and_tensor(tinysam2, artifacts, clip, tmp_path):
+def test_an_exceeded_budget_fails_and_names_program_operation_and_tensor(run_tinysam2, artifacts, clip, tmp_path):
     (tmp_path / "budget.json").write_text('{"activations": 1}')
 
-    result = tinysam2(
+    result = run_tinysam2(
         "validate", artifacts, "--clip", clip, "--frames", 2, "--budget", tmp_path / "budget.json",
         "--report", tmp_path / "report.json",
     )  # fmt: skip

@@ -18,8 +18,8 @@ def impossible_gates(monkeypatch):
         monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
 
 
-def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, tmp_path):
-    result = tinysam2("ship", "--output", tmp_path / "dist")
+def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(run_tinysam2, tmp_path):
+    result = run_tinysam2("ship", "--output", tmp_path / "dist")
 
     assert result.exit_code == 0, result.output
     for platform, targets in {"ios": {"coreml", "executorch"}, "android": {"executorch", "tflite"}}.items():
@@ -41,8 +41,8 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(tinysam2, t
         assert {target["precision"] for target in report["targets"]} == {"int8"}
 
 
-def test_float_weights_are_shipped_on_request(tinysam2, tmp_path):
-    result = tinysam2("ship", "--float", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
+def test_float_weights_are_shipped_on_request(run_tinysam2, tmp_path):
+    result = run_tinysam2("ship", "--float", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
 
     assert result.exit_code == 0, result.output
     targets = json.loads((tmp_path / "dist" / "ios" / "report.json").read_text())["targets"]
@@ -51,26 +51,26 @@ def test_float_weights_are_shipped_on_request(tinysam2, tmp_path):
     }  # fmt: skip
 
 
-def test_a_failed_gate_writes_nothing(tinysam2, tmp_path, impossible_gates):
-    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
+def test_a_failed_gate_writes_nothing(run_tinysam2, tmp_path, impossible_gates):
+    result = run_tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
 
     assert result.exit_code == 1
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_failed_gate_leaves_former_bundles_whole(tinysam2, tmp_path, monkeypatch):
+def test_a_failed_gate_leaves_former_bundles_whole(run_tinysam2, tmp_path, monkeypatch):
     dist = tmp_path / "dist"
-    assert tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 0
+    assert run_tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 0
     former = {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()}
     for precision, limits in gates.PARITY_LIMITS.items():
         monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
 
-    assert tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 1
+    assert run_tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 1
     assert {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()} == former
 
 
-def test_kept_failed_bundles_say_so(tinysam2, tmp_path, impossible_gates):
-    result = tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure", "--keep-failed")
+def test_kept_failed_bundles_say_so(run_tinysam2, tmp_path, impossible_gates):
+    result = run_tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure", "--keep-failed")
 
     assert result.exit_code == 1
     for platform in ("ios", "android"):
@@ -78,11 +78,11 @@ def test_kept_failed_bundles_say_so(tinysam2, tmp_path, impossible_gates):
         assert manifest["parity"]["passed"] is False
 
 
-def test_a_folder_that_is_not_a_former_bundle_is_not_replaced(tinysam2, tmp_path):
+def test_a_folder_that_is_not_a_former_bundle_is_not_replaced(run_tinysam2, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_text("meow")
 
-    result = tinysam2("ship", "--output", tmp_path / "photos")
+    result = run_tinysam2("ship", "--output", tmp_path / "photos")
 
     assert result.exit_code == 2
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"

@@ -31,8 +31,8 @@ def command(artifacts: Path, frames: int | None, as_json: bool) -> None:
     card = read_card(artifacts, TARGETS["coreml"])
     card.target_entry.require_installed()
 
-    from tinysam2.validation.gates import parity_gates
     from tinysam2.validation.parity.coreml_runtimes import compare_runtimes
+    from tinysam2.validation.parity.gates import parity_gates
     from tinysam2.validation.parity.scenes import sample_scene
     from tinysam2.views.console import print_table
 

@@ -39,9 +39,9 @@ class Target:
     its distributions' names too. extra: what installs them (`tinysam2[extra]`); None where no extra does.
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
-    addressing: how a program's tensors are passed to it. unfolded_weights: whether the converter takes int8 weights
-    in the form of `tinysam2.models.quantization.layers.FrozenLayer.unfold`. int8_weights_alone: whether it takes int8
-    weights beside float activations (a recipe's w8).
+    addressing: how a program's tensors are passed to it. float_weights: whether the converter takes int8 weights
+    in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`. weight_only_int8: whether it
+    takes int8 weights beside float activations (a recipe's w8).
 
     The modules, by full name; None: not available.
 
@@ -65,8 +65,8 @@ class Target:
     extra: str | None = None
     integer_reader: str | None = None
     value_reader: str | None = None
-    unfolded_weights: bool = False
-    int8_weights_alone: bool = False
+    float_weights: bool = False
+    weight_only_int8: bool = False
 
     @property
     def default_precision(self) -> str:
@@ -159,7 +159,7 @@ for _entry in (
         shipped_for=("ios",),
         runtime="Core ML, iOS 17 or newer",
         addressing="by the contract's names",
-        int8_weights_alone=True,
+        weight_only_int8=True,
     ),
     Target(
         name="executorch",
@@ -188,7 +188,7 @@ for _entry in (
         shipped_for=("android",),
         runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
         addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
-        unfolded_weights=True,
+        float_weights=True,
     ),
 ):
     register_target(_entry)

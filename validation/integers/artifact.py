@@ -26,6 +26,6 @@ def check_artifact(loaded: LoadedModel, folder: Path, card: ArtifactCard) -> Int
         raise InputError(f"{loaded.source} is not quantized, so its artifacts hold no integers to check")
     whole = Contents(
         [product for contents in found for product in contents.products],
-        [stray for contents in found for stray in contents.strays],
+        [rounding for contents in found for rounding in contents.standalone_roundings],
     )
     return check_integers(layers_of(loaded.model, loaded.recipe), whole)

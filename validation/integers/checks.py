@@ -8,7 +8,15 @@ import numpy as np
 from tinysam2.models.quantization.recipe import W8A8
 from tinysam2.validation.integers.layer_matching import Matching, flat, matched
 from tinysam2.validation.integers.layers import Layer, is_quantized
-from tinysam2.validation.integers.products import Contents, Product, Rounding, Share, StoredWeight, Stray, int8_shares
+from tinysam2.validation.integers.products import (
+    Contents,
+    Product,
+    Rounding,
+    Share,
+    StandaloneRounding,
+    StoredWeight,
+    int8_shares,
+)
 
 LocatedFault = tuple[str, str]
 """A layer, or a place in the file, and what is wrong with it."""
@@ -107,27 +115,27 @@ def _recipe(matching: Matching) -> Iterator[LocatedFault]:
                 yield layer.name, f"its weight is float, the recipe says {layer.precision}"
             if not is_quantized(layer) and product.weight.is_int8:
                 yield layer.name, f"its weight is int8, the recipe says {layer.precision}"
-            for side, rounding in (("input", product.entering), ("output", product.leaving)):
+            for side, rounding in (("input", product.input_qparams), ("output", product.output_qparams)):
                 if (rounding is not None) != (layer.precision == W8A8) and product.weight.is_int8:
                     held = "float" if rounding is None else "int8"
                     yield layer.name, f"its {side} is {held}, the recipe says {layer.precision}"
-            if product.weight.is_int8 and bool(product.fused) != layer.rectified:
+            if product.weight.is_int8 and bool(product.fused) != layer.with_relu:
                 yield layer.name, f"its kernel does {product.fused or 'no ReLU'} before it rounds"
     for product in matching.others:
         if product.weight is not None and product.weight.is_int8:
             yield _place(product), "its weight is int8 and no layer's"
         if product.weight is None and product.is_int8:
             yield _place(product), "it multiplies two activations in int8"
-    for stray in matching.strays:
-        yield _place(stray), "it rounds an activation that no layer takes so"
+    for standalone in matching.standalone_roundings:
+        yield _place(standalone), "it rounds an activation that no layer takes so"
 
 
-def _snapped(matching: Matching) -> Iterator[LocatedFault]:
+def _fp16_scales(matching: Matching) -> Iterator[LocatedFault]:
     named = [(layer.name, product) for layer, products in matching.products for product in products]
     for where, product in named + [(_place(product), product) for product in matching.others]:
         if product.weight and product.weight.scale is not None and not _in_fp16(product.weight.scale):
             yield where, "a scale of its weight is no fp16 number"
-        for side, rounding in (("input", product.entering), ("output", product.leaving)):
+        for side, rounding in (("input", product.input_qparams), ("output", product.output_qparams)):
             if rounding is not None and not _in_fp16(rounding.scale):
                 yield where, f"the scale of its {side} is no fp16 number"
 
@@ -153,13 +161,13 @@ def _int8_weights(matching: Matching) -> Iterator[tuple[Layer, StoredWeight]]:
 def _roundings(matching: Matching) -> Iterator[tuple[str, str, Rounding, Rounding]]:
     """Layer, side, and how the checkpoint and the file round there."""
     for layer, product in _int8_pairs(matching):
-        if layer.entering is not None and product.entering is not None:
-            yield layer.name, "input", layer.entering, product.entering
-        if layer.leaving is not None and product.leaving is not None:
-            yield layer.name, "output", layer.leaving, product.leaving
+        if layer.input_qparams is not None and product.input_qparams is not None:
+            yield layer.name, "input", layer.input_qparams, product.input_qparams
+        if layer.output_qparams is not None and product.output_qparams is not None:
+            yield layer.name, "output", layer.output_qparams, product.output_qparams
 
 
-def _place(found: Product | Stray) -> str:
+def _place(found: Product | StandaloneRounding) -> str:
     return f"{found.program}: {found.place}"
 
 
@@ -173,6 +181,6 @@ CHECKS = (
     Check("scales", "every scale of weights and activations is the checkpoint's, to the last bit", _scales),
     Check("zero points", "every zero point is the checkpoint's", _zero_points),
     Check("recipe", "what the recipe quantizes is int8 in the file, and nothing else is", _recipe),
-    Check("snapped", "every scale is a number that fp16 holds", _snapped),
+    Check("fp16 scales", "every scale is a number that fp16 holds", _fp16_scales),
     Check("axis", "the scales of a weight belong to its output channels", _axis),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinysam2.validation.integers.layers import Layer
-from tinysam2.validation.integers.products import Contents, Product, StoredWeight, Stray
+from tinysam2.validation.integers.products import Contents, Product, StandaloneRounding, StoredWeight
 
 NEAR = 0.1
 """Difference, as a share of the layer's own size, up to which a float weight is still that layer's.
@@ -18,11 +18,11 @@ Rounding to int8 moves a weight by about 0.01, and weights that have nothing to 
 @dataclass(frozen=True)
 class Matching:
     """products: of each layer, those that apply it, in the layers' order; a layer that is applied twice has two.
-    others: products of a weight that is no layer's, and of two activations. strays: as in the file."""
+    others: products of a weight that is no layer's, and of two activations. standalone_roundings: as in the file."""
 
     products: Sequence[tuple[Layer, Sequence[Product]]]
     others: Sequence[Product]
-    strays: Sequence[Stray]
+    standalone_roundings: Sequence[StandaloneRounding]
 
 
 def matched(layers: Sequence[Layer], contents: Contents) -> Matching:
@@ -52,7 +52,7 @@ def matched(layers: Sequence[Layer], contents: Contents) -> Matching:
             found[min(free, key=free.__getitem__)].append(product)
         else:
             others.append(product)
-    return Matching([(layer, found[layer.name]) for layer in layers], others, contents.strays)
+    return Matching([(layer, found[layer.name]) for layer in layers], others, contents.standalone_roundings)
 
 
 def flat(weight: StoredWeight) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from tinysam2.models.network.layers import RECTIFIED
+from tinysam2.models.network.layers import WITH_RELU
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.layers import FrozenLayer
 from tinysam2.models.quantization.recipe import FLOAT, PROGRAMS, Recipe
@@ -17,17 +17,17 @@ class Layer:
     """A convolution or linear layer of the model.
 
     name: with its program, as in the checkpoint. precision: what the recipe says. weight: what the checkpoint says,
-    which of a layer left in float is float. entering, leaving: None where its activations are float. rectified:
-    whether a ReLU follows, behind which its output is rounded.
+    which of a layer left in float is float. input_qparams, output_qparams: None where its activations are float.
+    with_relu: whether a ReLU follows, behind which its output is rounded.
     """
 
     name: str
     program: str
     precision: str
     weight: StoredWeight
-    entering: Rounding | None
-    leaving: Rounding | None
-    rectified: bool = False
+    input_qparams: Rounding | None
+    output_qparams: Rounding | None
+    with_relu: bool = False
 
 
 def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
@@ -40,7 +40,9 @@ def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
     ]
     # What has no rounding of its own behind its ReLU is rounded as its reader takes it, which comes next.
     return [
-        replace(layer, leaving=reader.entering) if reader and layer.entering and not layer.leaving else layer
+        replace(layer, output_qparams=reader.input_qparams)
+        if reader and layer.input_qparams and not layer.output_qparams
+        else layer
         for layer, reader in zip(layers, [*layers[1:], None], strict=True)
     ]
 
@@ -48,16 +50,16 @@ def layers_of(model: TinySAM2, recipe: Recipe) -> list[Layer]:
 def _layer(name: str, program: str, precision: str, module: FrozenLayer | nn.Conv2d | nn.Linear) -> Layer:
     values = module.weight.detach().numpy()
     if not isinstance(module, FrozenLayer):
-        return Layer(name, program, precision, StoredWeight(values), None, None, isinstance(module, RECTIFIED))
+        return Layer(name, program, precision, StoredWeight(values), None, None, isinstance(module, WITH_RELU))
     scale = module.weight_scale.numpy()
     return Layer(
         name,
         program,
         precision,
         StoredWeight(values, scale, np.zeros(len(scale), np.int64)),
-        module.entering and Rounding(*module.entering),
-        module.leaving and Rounding(*module.leaving),
-        module.rectified,
+        module.input_qparams and Rounding(*module.input_qparams),
+        module.output_qparams and Rounding(*module.output_qparams),
+        module.with_relu,
     )
 
 

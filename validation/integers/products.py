@@ -38,27 +38,27 @@ class Product:
     """One convolution, linear layer or matrix product.
 
     place: where in the file it stands. macs: multiply-accumulates. weight: None where both factors are computed.
-    entering, leaving: None where an activation is float. fused: what the kernel does besides before it rounds its
-    output.
+    input_qparams, output_qparams: None where an activation is float. fused: what the kernel does besides before it
+    rounds its output.
     """
 
     program: str
     place: str
     macs: int
     weight: StoredWeight | None
-    entering: Rounding | None
-    leaving: Rounding | None
+    input_qparams: Rounding | None
+    output_qparams: Rounding | None
     fused: str = ""
 
     @property
     def is_int8(self) -> bool:
         """Whether all of its numbers are int8: then it runs as an int8 kernel."""
         weight = self.weight is None or self.weight.is_int8
-        return weight and self.entering is not None and self.leaving is not None
+        return weight and self.input_qparams is not None and self.output_qparams is not None
 
 
 @dataclass(frozen=True)
-class Stray:
+class StandaloneRounding:
     """A place in a program that rounds an activation to int8 although no layer takes it so."""
 
     program: str
@@ -70,7 +70,7 @@ class Contents:
     """What is read of a file."""
 
     products: Sequence[Product]
-    strays: Sequence[Stray] = ()
+    standalone_roundings: Sequence[StandaloneRounding] = ()
 
 
 @dataclass(frozen=True)

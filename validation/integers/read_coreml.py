@@ -52,16 +52,16 @@ class _Package:
 
     def _product(self, operation: Operation) -> Product:
         source, (output,) = self._source(operation, WEIGHT[operation.type]), operation.outputs
-        weight, entering = self._weight(operation, source), self._dequantized(self._source(operation, "x"))
+        weight, input_qparams = self._weight(operation, source), self._dequantized(self._source(operation, "x"))
         if weight is None and self._dequantized(source) is None:
-            entering = None
+            input_qparams = None
         followed = [reader.type for reader in self.readers[output]] == ["relu"]
         return Product(
             self.program,
             operation.name,
             math.prod(self.graph.types[output].static_shape) * self._contracted(operation),
             weight,
-            entering,
+            input_qparams,
             self._leaving(self.readers[output][0].outputs[0] if followed else output),
             "relu" if followed else "",
         )

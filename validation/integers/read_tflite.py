@@ -18,8 +18,8 @@ from tinysam2.validation.integers.products import (
     Contents,
     Product,
     Rounding,
+    StandaloneRounding,
     StoredWeight,
-    Stray,
 )
 
 LAYOUTS = {"CONV_2D": OHWI, "DEPTHWISE_CONV_2D": ONE_HWO, "FULLY_CONNECTED": AS_STORED}
@@ -45,7 +45,7 @@ ACTIVATIONS = {code: name for name, code in vars(schema.ActivationFunctionType).
 
 
 def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
-    """All products and stray roundings of the signatures named, in the file's order.
+    """All products and rounding roundings of the signatures named, in the file's order.
 
     Raises InputError where the file cannot be read, lacks a signature, or multiplies in a way that is not known.
     """
@@ -60,7 +60,7 @@ def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
         raise InputError(f"{path} has no signature {missing[0]}; convert again")
     return Contents(
         [product for program in programs for product in _products(path, data, model, graphs[program], program)],
-        [stray for program in programs for stray in _strays(model, graphs[program], program)],
+        [rounding for program in programs for rounding in _standalone_roundings(model, graphs[program], program)],
     )
 
 
@@ -91,7 +91,7 @@ def _products(
         )
 
 
-def _strays(model: schema.ModelT, graph: schema.SubGraphT, program: str) -> Iterator[Stray]:
+def _standalone_roundings(model: schema.ModelT, graph: schema.SubGraphT, program: str) -> Iterator[StandaloneRounding]:
     """Operators that round, or round again, what is not a layer's input alone.
 
     The converter quantizes whatever joins an int8 tensor in a concatenation, and what a slice was taken from.
@@ -110,7 +110,7 @@ def _strays(model: schema.ModelT, graph: schema.SubGraphT, program: str) -> Iter
         kind, output = _kind(model, operator), operator.outputs[0]
         rounds = graph.tensors[output].type == schema.TensorType.INT8 and kind not in PRODUCTS | MOVING
         if rounds and not feeds_layers_alone(output):
-            yield Stray(program, f"operator {number} ({kind})")
+            yield StandaloneRounding(program, f"operator {number} ({kind})")
 
 
 def _kind(model: schema.ModelT, operator: schema.OperatorT) -> str:

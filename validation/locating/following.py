@@ -55,7 +55,7 @@ def follow(
 ) -> Followed:
     """Finds every operation's value in an artifact's, and the operations that are wrong.
 
-    inputs: as the artifact took them. limit_db: the least SQNR that an honest operation of this precision reaches.
+    inputs: as the artifact took them. limit_db: the least SQNR that an unmodified operation of this precision reaches.
     units: of outputs that may be near 0 without being small, as `sqnr_db` takes them.
     """
     return _Following(graph, inputs, values, limit_db, units).followed()

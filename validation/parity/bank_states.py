@@ -68,7 +68,7 @@ def states_of(call: Call, objects: int = 1) -> tuple[str, ...]:
     return tuple(name for name, held in holds.items() if held)
 
 
-def made_call(state: str, call: Call, reference: Backend) -> Call:
+def synthetic_call(state: str, call: Call, reference: Backend) -> Call:
     """A call in one of the states of `CHANGES`: the next on the bank that a recorded call left, its frame again but for
     what the state needs. reference: the float model, which answers it."""
     bank = {spec.name: call.outputs[NEXT + spec.name] for spec in bank_spec(reference.config)}

@@ -17,9 +17,9 @@ from tinysam2.validation.parity.bank_match import BankMatch, match_banks
 from tinysam2.validation.parity.recording import Call, Tensors
 from tinysam2.validation.parity.scenes import Scene
 
-UNDECIDED = 0.01
-"""Logit of the object being in the frame up to which, either side of 0, the float model is undecided, and a runtime may
-say the opposite: ten times what fp16 moves it by. There neither mask nor pointer of the two can be compared."""
+SCORE_NEAR_TIE = 0.01
+"""Where the object's score is within this logit of 0, the float model could answer either way, and a runtime may say
+the opposite: ten times what fp16 moves it by. There neither mask nor pointer of the two can be compared."""
 
 HALF_WAY = 0.02
 """Levels off half-way between two, either side, within which a quality may be rounded to either of them: fp16's own
@@ -51,7 +51,7 @@ class ProgramParity:
     a slot and a pointer is the float model's. same_levels: the share of the qualities written that are; one half-way
     between two levels and rounded the other way is not counted.
 
-    undecided: the mask decoder's calls in which the float model could as well have answered otherwise, and the artifact
+    near_ties: the mask decoder's calls in which the float model could as well have answered otherwise, and the artifact
     did: whether the object is there (masks and pointers were not compared), or which candidate is the best (the
     artifact was compared with the other one).
     """
@@ -62,7 +62,7 @@ class ProgramParity:
     same_tokens: float | None
     same_slots: float | None = None
     same_levels: float | None = None
-    undecided: int = 0
+    near_ties: int = 0
 
     @property
     def sqnr_db(self) -> float:
@@ -149,9 +149,9 @@ def mean_score(scores: list[Score | None]) -> dict[str, float] | None:
     return {name: float(np.mean([score[name] for score in known])) for name in known[0]} if known else None
 
 
-def _undecided(expected: float, found: float) -> bool:
+def _is_near_tie(expected: float, found: float) -> bool:
     """Whether two logits of an object being in the frame differ in nothing but a choice that could go either way."""
-    return abs(expected) < UNDECIDED and (expected > 0) != (found > 0)
+    return abs(expected) < SCORE_NEAR_TIE and (expected > 0) != (found > 0)
 
 
 def _half_way(inputs: Mapping[str, np.ndarray]) -> bool:
@@ -161,9 +161,9 @@ def _half_way(inputs: Mapping[str, np.ndarray]) -> bool:
 
 
 def _iou(expected: TrackedObject, found: TrackedObject, near: Sequence[TrackedObject] = ()) -> float:
-    """Mask IoU with the answer, or with one that was nearly given; 1 where the float model was undecided whether there
-    is a mask at all."""
-    if _undecided(expected.object_score, found.object_score):
+    """Mask IoU with the answer, or with one that was nearly given; 1 where the object's score is a near tie and the two
+    answer differently whether there is an object."""
+    if _is_near_tie(expected.object_score, found.object_score):
         return 1.0
     return max(mask_iou(answer.mask, found.mask) for answer in (expected, *near))
 
@@ -178,7 +178,7 @@ class ParityCheck:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._tensors: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
-        self._undecided = 0
+        self._near_ties = 0
         self._banks: list[BankMatch] = []
         self._clips: list[ClipParity] = []
         self._memory_tokens = 0
@@ -205,14 +205,14 @@ class ParityCheck:
                 matched = replace(matched, same_levels=None)
             self._banks.append(matched)
             reference, actual = matched.reference, matched.actual
-        elif call.program == MASK_DECODER and _undecided(*(o["object_score"].item() for o in (reference, actual))):
+        elif call.program == MASK_DECODER and _is_near_tie(*(o["object_score"].item() for o in (reference, actual))):
             actual = {**reference, **{name: actual[name] for name in ("iou", "object_score")}}
-            self._undecided += 1
+            self._near_ties += 1
         elif call.near:
             reference = max(
                 (reference, *call.near), key=lambda answer: min(_sqnr_db(name, answer, actual) for name in answer)
             )
-            self._undecided += reference is not call.outputs
+            self._near_ties += reference is not call.outputs
         measured = self._tensors.setdefault(call.program, {name: [] for name in call.outputs})
         for name, by_call in measured.items():
             pair = reference[name], actual[name]
@@ -260,7 +260,7 @@ class ParityCheck:
                     for name, m in tensors.items()
                 ),
                 *(self._bank_shares() if program == MEMORY_ENCODER else (None, None, None)),
-                undecided=self._undecided if program == MASK_DECODER else 0,
+                near_ties=self._near_ties if program == MASK_DECODER else 0,
             )
             for program, tensors in self._tensors.items()
         )

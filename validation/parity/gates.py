@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.validation.gate import Gate
-from tinysam2.validation.parity.check import UNDECIDED, ChainParity, ClipParity, ProgramParity
+from tinysam2.validation.parity.check import SCORE_NEAR_TIE, ChainParity, ClipParity, ProgramParity
 from tinysam2.validation.parity.ties import TIED
 
 FIGURES = "figures and commands: docs/validation.md#limits"
@@ -92,9 +92,7 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     limits = PARITY_LIMITS[precision]
     for program in programs:
         least_db = limits.encoder_sqnr_db if program.program == IMAGE_ENCODER else limits.sqnr_db
-        yield Gate(
-            program.program, "SQNR dB", program.sqnr_db, least_db, True, limits.reason, _undecided_calls(program)
-        )
+        yield Gate(program.program, "SQNR dB", program.sqnr_db, least_db, True, limits.reason, _near_tie_calls(program))
         for measure in ("same_tokens", "same_slots", "same_levels"):
             value = getattr(program, measure)
             if value is not None:
@@ -109,13 +107,13 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
     yield Gate("clips", "share without regression", share, limits.clips, True, limits.reason, found)
 
 
-def _undecided_calls(program: ProgramParity) -> str:
-    if not program.undecided:
+def _near_tie_calls(program: ProgramParity) -> str:
+    if not program.near_ties:
         return ""
     return (
-        f"in {program.undecided} of {program.calls} calls the float model could as well have answered otherwise, and "
-        f"the artifact did: the object's score within {UNDECIDED} of 0 (masks and pointers were left out), or another "
-        f"candidate's predicted IoU within {TIED} of the best (that one was compared)"
+        f"in {program.near_ties} of {program.calls} calls the float model could as well have answered otherwise, and "
+        f"the artifact did: the object's score within {SCORE_NEAR_TIE} of 0 (masks and pointers were left out), or "
+        f"another candidate's predicted IoU within {TIED} of the best (that one was compared)"
     )
 
 

@@ -12,7 +12,7 @@ from tinysam2.validation.parity.check import ChainParity, ProgramParity
 from tinysam2.validation.parity.gates import regresses
 from tinysam2.validation.reporting.environment import Environment, this_environment
 
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 """Raised when a field of the JSON report changes its meaning or goes."""
 
 

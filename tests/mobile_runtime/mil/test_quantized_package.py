@@ -15,7 +15,7 @@ SCALE_REWRITING_PASS = "common::distributive_quantized_binary_op_scale_normaliza
 """Moves scales through an addition, which rounds them anew."""
 
 
-def snapped(scale):
+def fp16_scale(scale):
     """A scale as quantization-aware training leaves it, an fp16 number."""
     return torch.as_tensor(scale).half().float()
 
@@ -26,7 +26,7 @@ class QuantizedActivation(nn.Module):
     def __init__(self, scale, zero_point=0, dtype=torch.int8):
         super().__init__()
         limits = torch.iinfo(dtype)
-        self.grid = (snapped(scale).item(), zero_point, limits.min, limits.max, dtype)
+        self.grid = (fp16_scale(scale).item(), zero_point, limits.min, limits.max, dtype)
 
     def forward(self, x):
         return DECOMPOSED.dequantize_per_tensor(DECOMPOSED.quantize_per_tensor(x, *self.grid), *self.grid)
@@ -38,7 +38,7 @@ class QuantizedWeight(nn.Module):
     def __init__(self, *shape, per_channel=True):
         super().__init__()
         self.register_buffer("weight", torch.randint(-127, 128, shape, dtype=torch.int8))
-        self.register_buffer("scales", snapped(torch.rand(shape[0]) * 0.01 + 0.001))
+        self.register_buffer("scales", fp16_scale(torch.rand(shape[0]) * 0.01 + 0.001))
         self.register_buffer("zeros", torch.zeros(shape[0], dtype=torch.int64))
         self.register_buffer("bias", torch.randn(shape[0]))
         self.per_channel = per_channel

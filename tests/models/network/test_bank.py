@@ -213,7 +213,7 @@ COVERS = {
     "left half": lambda x, y: INSIDE if x < 0.5 else OUTSIDE,
     "a corner": lambda x, y: INSIDE if x >= 0.5 and y < 0.5 else OUTSIDE,
     "all but a corner": lambda x, y: INSIDE if x < 0.5 or y < 0.5 else OUTSIDE,
-    "undecided": lambda x, y: 0.0,
+    "near_tie": lambda x, y: 0.0,
     "likely": lambda x, y: 1.0,
     "unlikely": lambda x, y: -2.0,
 }

@@ -9,7 +9,13 @@ from torch import nn
 
 from tinysam2.core.errors import InputError
 from tinysam2.models.network.programs import build_programs
-from tinysam2.models.quantization.conversion import calibrate, freeze, quantizable_layers, quantization_aware, unfolded
+from tinysam2.models.quantization.conversion import (
+    calibrate,
+    freeze,
+    quantizable_layers,
+    quantization_aware,
+    with_float_weights,
+)
 from tinysam2.models.quantization.data_flow import layer_readers
 from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer
 from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule
@@ -113,7 +119,7 @@ def test_what_a_layer_rounds_its_reader_rounds_by_the_same_scale_in_training_too
     with torch.no_grad():
         stem.output.log_scale += 0.5
     frozen = freeze(variant).image_encoder.trunk
-    assert frozen.stages[0].blocks[0].token_mixer.entering == frozen.stem.conv2.leaving
+    assert frozen.stages[0].blocks[0].token_mixer.input_qparams == frozen.stem.conv2.output_qparams
 
 
 def test_what_reads_a_layer_is_found_by_the_data_and_not_by_the_order_of_definition(small_model):
@@ -151,7 +157,7 @@ def test_the_frozen_model_computes_what_training_saw(calibrated, run_programs, p
 def test_unfolding_keeps_every_integer(calibrated, run_programs):
     frozen = freeze(calibrated(DEFAULT_RECIPE))
     for name, outputs in run_programs(frozen).items():
-        for expected, found in zip(outputs, run_programs(unfolded(frozen))[name], strict=True):
+        for expected, found in zip(outputs, run_programs(with_float_weights(frozen))[name], strict=True):
             assert torch.equal(expected, found), name
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tinysam2.models.network.layers import RECTIFIED, LinearReLU
+from tinysam2.models.network.layers import WITH_RELU, LinearReLU
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.quantization.conversion import calibrate, quantization_aware
 from tinysam2.models.quantization.layers import QuantizedLayer, frozen
@@ -33,7 +33,7 @@ def calibrated(x):
 
 def test_a_bias_is_a_whole_number_of_the_accumulators_steps(calibrated):
     layer = frozen(calibrated(nn.Linear(6, 5)))
-    step = layer.entering[0] * layer.weight_scale.double()
+    step = layer.input_qparams[0] * layer.weight_scale.double()
     integers = layer.bias.double() / step
     # As near as float32 holds the product; a kernel rounds the rest away.
     torch.testing.assert_close(integers, integers.round(), rtol=1e-7, atol=0)
@@ -57,9 +57,9 @@ def test_a_relu_comes_before_the_rounding_and_stays_when_frozen(calibrated, x, r
     assert layer(x).min() == 0
     if rounds_output:
         # Nothing is below 0: all 256 integers are for what is above.
-        assert layer.leaving[1] == -128
+        assert layer.output_qparams[1] == -128
     else:
-        assert layer.leaving is None
+        assert layer.output_qparams is None
 
 
 def test_what_a_relu_leaves_is_read_by_the_next_layer_and_rounded_there(small_model):
@@ -77,11 +77,11 @@ def test_what_a_relu_leaves_is_read_by_the_next_layer_and_rounded_there(small_mo
     with torch.no_grad():
         for program in build_programs(variant).values():
             program(**{tensor.name: torch.rand(tensor.shape) for tensor in program.spec.inputs})
-    rectified = {name for name, layer in layers.items() if isinstance(layer.layer, RECTIFIED)}
-    assert {name for name, layer in layers.items() if layer.output is None} == rectified
+    with_relu = {name for name, layer in layers.items() if isinstance(layer.layer, WITH_RELU)}
+    assert {name for name, layer in layers.items() if layer.output is None} == with_relu
     readers = dict(itertools.pairwise(layers))
-    assert len(rectified) > 20
-    assert all(took[readers[name]] is gave[name] for name in rectified)
+    assert len(with_relu) > 20
+    assert all(took[readers[name]] is gave[name] for name in with_relu)
 
 
 def test_a_relu_whose_reader_stays_in_float_is_rounded_by_its_layer(small_model):

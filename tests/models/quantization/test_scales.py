@@ -12,8 +12,8 @@ from tinysam2.models.quantization.scales import (
     WEIGHT_RANGE,
     activation_scale,
     fake_quantized,
+    fp16_scale,
     quantized_weight,
-    snapped,
     weight_scales,
 )
 
@@ -24,14 +24,14 @@ bounds = st.floats(-300, 300, allow_nan=False)
 
 @given(st.floats(1e-6, 1e3))
 def test_a_snapped_scale_is_one_that_fp16_holds(scale):
-    found = snapped(torch.tensor(scale))
+    found = fp16_scale(torch.tensor(scale))
     assert torch.equal(found, found.half().float())
     assert found == pytest.approx(max(scale, LEAST_SCALE), rel=1e-3)
 
 
 def test_snapping_passes_gradients_through():
     scale = torch.tensor(0.0123, requires_grad=True)
-    (3 * snapped(scale)).backward()
+    (3 * fp16_scale(scale)).backward()
     assert scale.grad == 3
 
 

@@ -85,7 +85,7 @@ def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
     from tinysam2.core.contract import ProgramSpec, TensorSpec
     from tinysam2.core.silencing import silenced
     from tinysam2.core.targets import INT8, TARGETS
-    from tinysam2.models.quantization.conversion import unfolded
+    from tinysam2.models.quantization.conversion import with_float_weights
 
     image = TensorSpec("image", (1, 3, SIZE, SIZE), "values")
     spec = ProgramSpec(PROGRAM, (image,), (TensorSpec("tokens", (1, SIZE * SIZE // 4, 20), "tokens"),))
@@ -97,7 +97,7 @@ def converted(tmp_path_factory) -> Callable[[nn.Module, str], Path]:
         if (id(model), target) not in made:
             from tinysam2.converters.export import ExportedModel
 
-            variant = unfolded(model) if entry.unfolded_weights else model
+            variant = with_float_weights(model) if entry.float_weights else model
             program = Program(variant.image_encoder, spec).eval()
             example = {"image": torch.zeros(image.shape)}
             graph = torch.export.export(program, (), example, strict=False)

@@ -10,7 +10,7 @@ from tinysam2.validation.integers.checks import check_integers
 from tinysam2.validation.integers.layers import Layer
 from tinysam2.validation.integers.products import OHWI, ONE_HWO, Contents, Product, Rounding, StoredWeight, int8_shares
 
-ENTERING, LEAVING = Rounding(0.5, 3), Rounding(0.125, -7)
+INPUT_QPARAMS, OUTPUT_QPARAMS = Rounding(0.5, 3), Rounding(0.125, -7)
 
 
 def weight_of(seed: int, shape=(4, 6)) -> StoredWeight:
@@ -18,12 +18,14 @@ def weight_of(seed: int, shape=(4, 6)) -> StoredWeight:
     return StoredWeight(values, np.full(shape[0], 0.25, np.float32), np.zeros(shape[0], np.int64))
 
 
-def layer_of(name: str, weight: StoredWeight, precision: str = W8A8, leaving: Rounding = LEAVING) -> Layer:
-    return Layer(f"memory_encoder.{name}", "memory_encoder", precision, weight, ENTERING, leaving)
+def layer_of(
+    name: str, weight: StoredWeight, precision: str = W8A8, output_qparams: Rounding = OUTPUT_QPARAMS
+) -> Layer:
+    return Layer(f"memory_encoder.{name}", "memory_encoder", precision, weight, INPUT_QPARAMS, output_qparams)
 
 
 def product_of(layer: Layer, **changes) -> Product:
-    product = Product(layer.program, "here", 100, layer.weight, layer.entering, layer.leaving)
+    product = Product(layer.program, "here", 100, layer.weight, layer.input_qparams, layer.output_qparams)
     return replace(product, **changes)
 
 
@@ -45,7 +47,7 @@ def test_layers_of_one_shape_are_told_by_their_integers_in_whatever_order(layers
 
 
 def test_a_layer_that_is_applied_twice_is_held_to_the_checkpoint_both_times(layers):
-    twice = [*map(product_of, layers), product_of(layers[0], leaving=Rounding(0.125, -8))]
+    twice = [*map(product_of, layers), product_of(layers[0], output_qparams=Rounding(0.125, -8))]
     said = "the zero point of its output is -8 instead of -7"
     assert faults(layers, twice) == {"zero points": {"memory_encoder.a": said}}
 
@@ -85,12 +87,12 @@ def test_int8_where_the_recipe_says_float_is_told(layers):
 
 
 def test_an_activation_left_in_float_is_told(layers):
-    products = [product_of(layers[0], leaving=None), *map(product_of, layers[1:])]
+    products = [product_of(layers[0], output_qparams=None), *map(product_of, layers[1:])]
     assert faults(layers, products) == {"recipe": {"memory_encoder.a": "its output is float, the recipe says w8a8"}}
 
 
 def test_two_activations_multiplied_in_int8_are_told(layers):
-    attention = Product("memory_encoder", "there", 10, None, ENTERING, LEAVING)
+    attention = Product("memory_encoder", "there", 10, None, INPUT_QPARAMS, OUTPUT_QPARAMS)
     assert faults(layers, [*map(product_of, layers), attention]) == {
         "recipe": {"memory_encoder: there": "it multiplies two activations in int8"}
     }
@@ -103,7 +105,7 @@ def test_a_zero_point_of_a_weight_is_told(layers):
 
 
 def test_a_kernel_does_the_relu_of_its_layer_and_no_other(layers):
-    layers[0] = replace(layers[0], rectified=True)
+    layers[0] = replace(layers[0], with_relu=True)
     others = [*map(product_of, layers[1:])]
     assert faults(layers, [product_of(layers[0], fused="RELU"), *others]) == {}
     assert faults(layers, [product_of(layers[0]), *others]) == {
@@ -116,7 +118,7 @@ def test_a_kernel_does_the_relu_of_its_layer_and_no_other(layers):
 
 
 def test_a_rounding_that_is_nobodys_is_told(layers):
-    strange = product_of(layers[0], leaving=Rounding(0.25, -127))
+    strange = product_of(layers[0], output_qparams=Rounding(0.25, -127))
     assert faults(layers, [strange, *map(product_of, layers[1:])]) == {
         "scales": {"memory_encoder.a": "the scale of its output is 0.25 instead of 0.125"},
         "zero points": {"memory_encoder.a": "the zero point of its output is -127 instead of -7"},

@@ -83,7 +83,7 @@ def test_a_scale_that_fp16_does_not_hold_even_where_the_checkpoint_has_it_too(ta
         for layer in tiny.layers()
     ]
     report = check_integers(layers, read(target, path))
-    assert failures(report) == {"snapped": {"image_encoder.linear": "a scale of its weight is no fp16 number"}}
+    assert failures(report) == {"fp16 scales": {"image_encoder.linear": "a scale of its weight is no fp16 number"}}
 
 
 @every_target
@@ -110,8 +110,8 @@ def test_a_zero_point_off_by_one_in_a_package(tiny, converted, read, tmp_path):
 def test_a_zero_point_off_by_one_in_a_tflite_file(tiny, converted, read, tmp_path):
     def raise_zero_point(model):
         graph = model.subgraphs[0]
-        entering = graph.tensors[_first(model, "CONV_2D").inputs[0]]
-        entering.quantization.zeroPoint = entering.quantization.zeroPoint + 1
+        input_tensor = graph.tensors[_first(model, "CONV_2D").inputs[0]]
+        input_tensor.quantization.zeroPoint = input_tensor.quantization.zeroPoint + 1
 
     path = _rewritten(converted(tiny.model, "tflite"), tmp_path, raise_zero_point)
     _only_the_zero_point_of_conv_differs(tiny, read("tflite", path))
@@ -119,7 +119,7 @@ def test_a_zero_point_off_by_one_in_a_tflite_file(tiny, converted, read, tmp_pat
 
 def test_a_zero_point_off_by_one_in_a_pte_file(tiny, converted, read, tmp_path):
     # Of the image, and of the same image with its channels last.
-    scale, zero_point = part(tiny, "conv").entering
+    scale, zero_point = part(tiny, "conv").input_qparams
     stored, broken = (struct.pack("<fi", scale, zero_point + step) for step in (0, 1))
     path = patched(converted(tiny.model, "executorch"), tmp_path, stored, broken, times=2)
     _only_the_zero_point_of_conv_differs(tiny, read("executorch", path))
@@ -160,7 +160,7 @@ def float_pointwise(tiny):
 
 
 def _only_the_zero_point_of_conv_differs(tiny, products) -> None:
-    kept = part(tiny, "conv").entering[1]
+    kept = part(tiny, "conv").input_qparams[1]
     assert failures(check_integers(tiny.layers(), products)) == {
         "zero points": {"image_encoder.conv": f"the zero point of its input is {kept + 1} instead of {kept}"}
     }

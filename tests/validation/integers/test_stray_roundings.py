@@ -35,4 +35,4 @@ def test_a_rounding_that_no_layer_asked_for_is_told(tiny, joined, converted, rea
 
 
 def test_the_same_without_a_concatenation_has_none(tiny, converted, read):
-    assert not read("tflite", converted(tiny.model, "tflite")).strays
+    assert not read("tflite", converted(tiny.model, "tflite")).standalone_roundings

@@ -1,4 +1,4 @@
-"""A layer broken in a real artifact's file is the one that is named; an honest artifact names none."""
+"""A layer broken in a real artifact's file is the one that is named; an unmodified artifact names none."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -151,7 +151,7 @@ def named(graph, followed) -> list[str]:
 
 
 @every_target
-def test_an_honest_artifact_names_no_layer(target, converted, followed, graph):
+def test_an_unmodified_artifact_names_no_layer(target, converted, followed, graph):
     result = followed(target, converted(target))
     assert result.faults == []
     assert min(result.own_db.values()) > 115

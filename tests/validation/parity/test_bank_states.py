@@ -15,9 +15,9 @@ from tinysam2.validation.parity.bank_states import (
     BANK_STATES,
     CHANGES,
     StateCalls,
-    made_call,
     possible_states,
     states_of,
+    synthetic_call,
 )
 from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.recording import Call, RecordingBackend
@@ -97,7 +97,7 @@ def test_a_call_is_put_into_a_state_even_after_a_clip_of_one_frame(backend, as_c
 def test_a_made_call_starts_from_the_bank_that_the_recorded_one_left(backend):
     clip = render_sample_clip(1, (64, 48))
     recorded = _recorded(backend, clip)
-    made = made_call("occluded", recorded, backend)
+    made = synthetic_call("occluded", recorded, backend)
     assert np.array_equal(made.inputs["memory_tokens"], recorded.outputs["next_memory_tokens"])
     assert np.array_equal(made.outputs["next_memory_tokens"], recorded.outputs["next_memory_tokens"])
     assert made.outputs["next_slot_age"][0, 0] == 1

@@ -107,16 +107,16 @@ def replayed(recalling, scene, call, answer):
 def test_the_other_candidate_is_compared_where_a_runtime_took_it(recalling, scene, tied):
     [near] = tied.near
     took = replayed(recalling, scene, tied, near)
-    assert (took.sqnr_db, took.undecided) == (200, 1)
+    assert (took.sqnr_db, took.near_ties) == (200, 1)
     agreed = replayed(recalling, scene, tied, tied.outputs)
-    assert (agreed.sqnr_db, agreed.undecided) == (200, 0)
+    assert (agreed.sqnr_db, agreed.near_ties) == (200, 0)
 
 
 def test_the_other_candidate_is_a_fault_where_there_is_no_tie(recalling, scene, tied):
     [near] = tied.near
     found = replayed(recalling, scene, replace(tied, near=()), near)
     assert found.sqnr_db < 20
-    assert found.undecided == 0
+    assert found.near_ties == 0
 
 
 def test_a_tie_excuses_no_third_answer(recalling, scene, tied, scored, called):

@@ -136,7 +136,7 @@ def test_the_budget_and_the_float_models_memory_are_told_too():
 
 def test_a_report_says_which_version_it_is_and_what_was_validated():
     report = REPORT.to_json()
-    assert report["report_version"] == 3
+    assert report["report_version"] == 4
     assert (report["preset"], report["trained"]) == ("nano", False)
     assert report["clips"][0] == {
         "name": "koi", "frames": 2, "width": 96, "height": 72, "objects": 1,

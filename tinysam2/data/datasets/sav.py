@@ -120,15 +120,16 @@ class SavSequence(AnnotatedSequence):
 
     @cached_property
     def _video(self) -> Video:
-        video, told = open_video(self._video_path), self._masklets
-        if (video.width, video.height) != (told.width, told.height):
+        video, masklets = open_video(self._video_path), self._masklets
+        if (video.width, video.height) != (masklets.width, masklets.height):
             raise InputError(
-                f"{self._video_path} is {video.width}x{video.height}, but its masks in {told.path.name} are "
-                f"{told.width}x{told.height}; both must be equal"
+                f"{self._video_path} is {video.width}x{video.height}, but its masks in {masklets.path.name} are "
+                f"{masklets.width}x{masklets.height}; both must be equal"
             )
-        if video.frame_count is not None and video.frame_count != told.frame_count:
+        if video.frame_count is not None and video.frame_count != masklets.frame_count:
             raise InputError(
-                f"{self._video_path} has {video.frame_count} frames, but {told.path.name} is of {told.frame_count}; "
+                f"{self._video_path} has {video.frame_count} frames, "
+                f"but {masklets.path.name} is of {masklets.frame_count}; "
                 "name a whole video of its own"
             )
         return video

@@ -8,7 +8,14 @@ import pytest
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER, NEXT, QUALITY_LEVELS
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.validation.parity.check import HALF_WAY, UNDECIDED, ChainParity, ClipParity, ParityCheck, ProgramParity
+from tinysam2.validation.parity.check import (
+    HALF_WAY,
+    SCORE_NEAR_TIE,
+    ChainParity,
+    ClipParity,
+    ParityCheck,
+    ProgramParity,
+)
 from tinysam2.validation.parity.gates import parity_gates
 
 GONE = -1024.0
@@ -60,35 +67,35 @@ def sqnr(compared):
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_masks_and_pointers_of_an_undecided_frame_are_not_compared(sqnr, side):
-    measured = sqnr(side * 0.5 * UNDECIDED, -side * 0.1 * UNDECIDED)
+def test_masks_and_pointers_of_a_near_tie_frame_are_not_compared(sqnr, side):
+    measured = sqnr(side * 0.5 * SCORE_NEAR_TIE, -side * 0.1 * SCORE_NEAR_TIE)
     assert measured["mask_logits"] == measured["object_pointer"] == measured["iou"] == 200
-    assert measured["object_score"] == pytest.approx(-20 * np.log10(0.6 * UNDECIDED), abs=0.01)
+    assert measured["object_score"] == pytest.approx(-20 * np.log10(0.6 * SCORE_NEAR_TIE), abs=0.01)
 
 
 def test_a_frame_left_out_is_counted_and_told(compared):
-    program = compared(0.5 * UNDECIDED, -0.1 * UNDECIDED)
-    assert program.undecided == 1
+    program = compared(0.5 * SCORE_NEAR_TIE, -0.1 * SCORE_NEAR_TIE)
+    assert program.near_ties == 1
     verdict, *_ = parity_gates("fp32", (program,), ChainParity((ClipParity("koi", (1.0,)),), 1, 1))
     assert "in 1 of 1 calls" in verdict.found
-    assert compared(0.5 * UNDECIDED, 0.1 * UNDECIDED).undecided == 0
+    assert compared(0.5 * SCORE_NEAR_TIE, 0.1 * SCORE_NEAR_TIE).near_ties == 0
 
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_the_opposite_of_a_decided_answer_is_a_fault(sqnr, side):
-    measured = sqnr(side * 1.5 * UNDECIDED, -side * 1e-4)
+    measured = sqnr(side * 1.5 * SCORE_NEAR_TIE, -side * 1e-4)
     assert measured["mask_logits"] < 10
     assert measured["object_pointer"] < 10
 
 
-def test_an_undecided_frame_is_compared_where_both_answer_alike(sqnr):
-    assert sqnr(0.5 * UNDECIDED, 0.4 * UNDECIDED)["mask_logits"] == 200
-    measured = sqnr(0.5 * UNDECIDED, 5.0)
+def test_a_near_tie_frame_is_compared_where_both_answer_alike(sqnr):
+    assert sqnr(0.5 * SCORE_NEAR_TIE, 0.4 * SCORE_NEAR_TIE)["mask_logits"] == 200
+    measured = sqnr(0.5 * SCORE_NEAR_TIE, 5.0)
     assert measured["object_score"] < 0
 
 
-@pytest.mark.parametrize(("score", "iou"), [(0.5 * UNDECIDED, 1.0), (1.5 * UNDECIDED, 0.0)])
-def test_a_tracked_mask_counts_unless_the_float_model_was_undecided(nano_backend, followed, scene, score, iou):
+@pytest.mark.parametrize(("score", "iou"), [(0.5 * SCORE_NEAR_TIE, 1.0), (1.5 * SCORE_NEAR_TIE, 0.0)])
+def test_a_tracked_mask_counts_unless_the_float_model_was_near_a_tie(nano_backend, followed, scene, score, iou):
     check = ParityCheck(Answering(nano_backend, -1e-4))
     check.begin(scene)
     frame = followed[0]
