@@ -22,6 +22,7 @@ from tinysam2.core.files import atomic_path, write_text
 from tinysam2.core.units import KIB
 from tinysam2.data.datasets import open_dataset
 from tinysam2.data.sequence import AnnotatedSequence
+from tinysam2.inputs.options import grouped
 from tinysam2.inputs.training import figures_in_words
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
@@ -71,14 +72,25 @@ def banks(config: ModelConfig) -> dict[str, BankConfig]:
     }
 
 
+steps_option = click.option("--steps", default=300, show_default=True, help="Of fine-tuning, for every row.")
+learning_rate_option = click.option("--learning-rate", default=2e-4, show_default=True)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What every row is trained with."""
+
+    steps: int
+    learning_rate: float
+
+
 @click.command()
 @click.option("--train", "train_on", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
 @click.option("--test", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
 @click.option("--checkpoint", type=click.Path(path_type=Path, exists=True), required=True, metavar="FILE")
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
 @click.option("--preset", "name", default="nano", show_default=True)
-@click.option("--steps", default=300, show_default=True, help="Of fine-tuning, for every row.")
-@click.option("--learning-rate", default=2e-4, show_default=True)
+@grouped("fine_tuning", FineTuning, {"steps": steps_option, "learning_rate": learning_rate_option})
 @click.option("--only", multiple=True, metavar="ROW", help="Rows to run; without it, all.")
 def main(
     train_on: Path,
@@ -86,15 +98,19 @@ def main(
     checkpoint: Path,
     output: Path,
     name: str,
-    steps: int,
-    learning_rate: float,
+    fine_tuning: FineTuning,
     only: tuple[str, ...],
 ) -> None:
     """Fine-tune and evaluate every memory bank; prints the table and writes ablation.json and ablation.png."""
     config = preset(name)
     videos, tests = open_dataset(train_on), open_dataset(test)
     settings = TrainingSettings(
-        steps=steps, learning_rate=learning_rate, warmup=20, ema=0.99, curriculum=CURRICULUM, mixed_precision=True
+        steps=fine_tuning.steps,
+        learning_rate=fine_tuning.learning_rate,
+        warmup=20,
+        ema=0.99,
+        curriculum=CURRICULUM,
+        mixed_precision=True,
     )
     chosen = {row: bank for row, bank in banks(config).items() if not only or row in only}
     with shown_steps() as shown:

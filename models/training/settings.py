@@ -50,7 +50,7 @@ class Augmentation:
     memory_noise: float = 0.35
 
     def __post_init__(self) -> None:
-        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob", "slip")
+        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob", "memory_noise")
 
 
 UNALTERED = Augmentation(**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0))

@@ -6,21 +6,19 @@ from pathlib import Path
 
 import click
 
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
-    budget_option,
-    checkpoint_option,
+    GivenMemoryCheck,
+    GivenModel,
     frames_option,
-    measure_option,
-    preset_option,
+    memory_options,
+    model_weights_options,
 )
 
 
 @click.command(short_help="Convert, validate and bundle for iOS and Android.")
-@preset_option()
-@checkpoint_option
+@model_weights_options
 @click.option(
     "--float",
     "floats",
@@ -28,8 +26,7 @@ from tinysam2.inputs.options import (
     help="Float weights, at each target's default precision, where int8 weights come with the preset.",
 )
 @frames_option
-@budget_option
-@measure_option(True)
+@memory_options(measured=True)
 @click.option(
     "--output",
     type=FILE_OR_FOLDER,
@@ -40,12 +37,10 @@ from tinysam2.inputs.options import (
 )
 @click.option("--keep-failed", is_flag=True, help="Write bundles that failed too; their manifests say so.")
 def command(
-    preset: ModelConfig,
-    checkpoint: Path | None,
+    given: GivenModel,
     floats: bool,
     frames: int | None,
-    budget: Path | None,
-    measure: bool,
+    memory: GivenMemoryCheck,
     output: Path,
     keep_failed: bool,
 ) -> None:
@@ -73,7 +68,7 @@ def command(
     from tinysam2.views.console import shown_steps
     from tinysam2.views.validation import print_report
 
-    limits = read_budget(budget, preset.name)
+    limits = read_budget(memory.budget, given.preset.name)
     check_output_folder(output, former_output="ios/manifest.json")
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchains")
@@ -86,8 +81,8 @@ def command(
         from tinysam2.validation.validate import measure_memory, validate_artifacts
 
         artifacts = Path(name)
-        int8 = None if checkpoint else shipped_weights(preset.name, quantized=True) is not None
-        loaded = load_model(preset, checkpoint, quantized=False if floats else int8)
+        int8 = None if given.checkpoint else shipped_weights(given.preset.name, quantized=True) is not None
+        loaded = load_model(given.preset, given.checkpoint, quantized=False if floats else int8)
         if loaded.recipe:
             left_out = [target.name for target in targets if INT8 not in target.precisions]
             precisions = {target.name: INT8 for target in targets if target.name not in left_out}
@@ -101,7 +96,7 @@ def command(
             [sample_scene(frames)],
             steps.counted,
             limits,
-            (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
+            (lambda: measure_memory(loaded, artifacts, steps.counter)) if memory.measure else dict,
             gallery,
         )
         shipped = report.passed or keep_failed

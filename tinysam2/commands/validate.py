@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -12,38 +13,30 @@ from tinysam2.inputs.options import (
     ALL,
     FILE_OR_FOLDER,
     PLOT,
-    budget_option,
+    GivenMemoryCheck,
     checkpoint_option,
     frames_option,
+    grouped,
     json_option,
     locate_option,
-    measure_option,
+    memory_options,
     split_option,
 )
 from tinysam2.inputs.prompts import GivenPrompts, first_mask_of, prompt_options
 
-
-@click.command(short_help="Check artifacts against the float model.")
-@click.argument("artifacts", type=FILE_OR_FOLDER)
-@click.option(
+clip_option = click.option(
     "--clip",
     type=FILE_OR_FOLDER,
     metavar="CLIP",
     help="A video file or a folder of frames; without it and --data, the embedded sample clip.",
 )
-@prompt_options
-@click.option(
+data_option = click.option(
     "--data",
     type=FILE_OR_FOLDER,
     metavar="DIR",
     help="A data set with its masks instead: every sequence is played, prompted by each object's first mask.",
 )
-@split_option
-@checkpoint_option
-@frames_option
-@budget_option
-@measure_option(False)
-@click.option(
+report_option = click.option(
     "--report",
     "reports",
     type=FILE_OR_FOLDER,
@@ -52,21 +45,45 @@ from tinysam2.inputs.prompts import GivenPrompts, first_mask_of, prompt_options
     help="Where a report goes; .html, .json, .md or .xml (JUnit) says in which form. Repeatable.  "
     "[default: ARTIFACTS/report.json and report.html]",
 )
+
+
+@dataclass(frozen=True)
+class GivenClips:
+    """What artifacts are validated on: a clip, a data set's split, or neither, which is the embedded clip; of each its
+    first frames, where frames is not None."""
+
+    clip: Path | None
+    data: Path | None
+    split: str | None
+    frames: int | None
+
+
+@dataclass(frozen=True)
+class GivenReports:
+    """reports: where they go; as_json: whether the result is printed as JSON."""
+
+    reports: tuple[Path, ...]
+    as_json: bool
+
+
+@click.command(short_help="Check artifacts against the float model.")
+@click.argument("artifacts", type=FILE_OR_FOLDER)
+@grouped(
+    "clips", GivenClips, {"clip": clip_option, "data": data_option, "split": split_option, "frames": frames_option}
+)
+@prompt_options
+@checkpoint_option
+@memory_options(measured=False)
 @locate_option
-@json_option
+@grouped("results", GivenReports, {"reports": report_option, "as_json": json_option})
 def command(
     artifacts: Path,
-    clip: Path | None,
+    clips: GivenClips,
     prompts: GivenPrompts,
-    data: Path | None,
-    split: str | None,
     checkpoint: Path | None,
-    frames: int | None,
-    budget: Path | None,
-    measure: bool,
-    reports: tuple[Path, ...],
+    memory: GivenMemoryCheck,
     locate: str | None,
-    as_json: bool,
+    results: GivenReports,
 ) -> None:
     """Hold every artifact in the folder ARTIFACTS against the float model, and give each gate's verdict.
 
@@ -96,17 +113,18 @@ def command(
     from tinysam2.views.locating import print_located
     from tinysam2.views.validation import print_report
 
+    clip, data = clips.clip, clips.data
     if data and (clip or prompts.any):
         raise InputError("a data set brings its clips and prompts; give --data alone, or --clip with a prompt")
-    if split and data is None:
+    if clips.split and data is None:
         raise InputError("--split chooses among a data set's; give it with --data, or leave it out")
     if clip is None and prompts.any:
         raise InputError("the embedded clip brings its own prompt; give --clip with a prompt, or neither")
     cards = read_cards(artifacts)
     for card in cards:
         card.target_entry.require_installed()
-    limits = read_budget(budget, cards[0].preset)
-    reports = reports or (artifacts / "report.json", artifacts / "report.html")
+    limits = read_budget(memory.budget, cards[0].preset)
+    reports = results.reports or (artifacts / "report.json", artifacts / "report.html")
     for report in reports:
         check_report_file(report)
     int8 = cards[0].precision == INT8
@@ -133,12 +151,12 @@ def command(
     from tinysam2.validation.validate import measure_memory, validate_artifacts
 
     if data:
-        scenes = [scene_of_sequence(sequence, frames) for sequence in open_dataset(data, split)]
+        scenes = [scene_of_sequence(sequence, clips.frames) for sequence in open_dataset(data, clips.split)]
     elif clip:
         opened = open_clip(clip)
-        scenes = [scene_of_clip(opened, prompts.read(opened), frames)]
+        scenes = [scene_of_clip(opened, prompts.read(opened), clips.frames)]
     else:
-        scenes = [sample_scene(frames)]
+        scenes = [sample_scene(clips.frames)]
     gallery = Gallery()
     with shown_steps() as steps:
         steps.begin("loading the models")
@@ -149,7 +167,7 @@ def command(
             scenes,
             steps.counted,
             limits,
-            (lambda: measure_memory(loaded, artifacts, steps.counter)) if measure else dict,
+            (lambda: measure_memory(loaded, artifacts, steps.counter)) if memory.measure else dict,
             gallery,
         )
         located = []
@@ -165,7 +183,7 @@ def command(
     found = result.to_json() | ({"located": [errors.to_json() for errors in located]} if locate else {})
     for report in reports:
         write_report(report, found, gallery.shots())
-    if as_json:
+    if results.as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         print_report(result)

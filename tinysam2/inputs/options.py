@@ -1,16 +1,17 @@
 """Options that several commands share, checked as they are parsed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
 import click
 
-from tinysam2.core.config import PRESETS, preset
+from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import TARGETS, TORCH, target
-from tinysam2.inputs.training import DEVICES
+from tinysam2.inputs.training import DEVICES, GivenMachine, GivenVideos
 
 DEFAULT_PRESET = "nano"
 
@@ -149,6 +150,18 @@ training_data_option = click.option(
     help="A data set with its masks; may be given several times.",
 )
 
+hold_out_option = click.option(
+    "--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them."
+)
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips."
+)
+
+device_option = click.option(
+    "--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]"
+)
+
 split_option = click.option(
     "--split", metavar="NAME", help="Of the data set, as in train or val; needed where it has several."
 )
@@ -181,6 +194,51 @@ mask_option = click.option(
 )
 
 
+def grouped(parameter: str, kind: Callable, options: Mapping[str, Callable]) -> Callable[[Callable], Callable]:
+    """Several options as one decorator: the command gets `parameter`, a `kind` made of their values by name."""
+
+    def add(command: Callable) -> Callable:
+        @wraps(command)
+        def run(**given: object) -> object:
+            values = {name: given.pop(name) for name in options}
+            return command(**given, **{parameter: kind(**values)})
+
+        return _all_of(tuple(options.values()))(run)
+
+    return add
+
+
+def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:
+    """Several options as one decorator, in their order."""
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """Whose weights a command takes. checkpoint: None: those that are shipped with the preset, else seeded ones."""
+
+    preset: ModelConfig
+    checkpoint: Path | None
+
+
+model_weights_options = grouped("given", GivenModel, {"preset": preset_option(), "checkpoint": checkpoint_option})
+"""`--preset` and `--checkpoint`, as `given`, a `GivenModel`."""
+
+videos_options = grouped("videos", GivenVideos, {"folders": training_data_option, "split": split_option})
+"""`--data` and `--split`, as `videos`, a `GivenVideos`."""
+
+training_videos_options = grouped(
+    "videos", GivenVideos, {"folders": training_data_option, "split": split_option, "hold_out": hold_out_option}
+)
+"""`--data`, `--split` and `--hold-out`, as `videos`, a `GivenVideos`."""
+
+
 def run_options(steps: int, learning_rate: float, curriculum: str) -> Callable[[Callable], Callable]:
     """The options of every run that trains: how long, on what clips, how fast, where; with the run's own defaults."""
     options = (
@@ -207,41 +265,10 @@ def run_options(steps: int, learning_rate: float, curriculum: str) -> Callable[[
             metavar="SHARE:FRAMES:REAL,...",
             help="Stages: share of the steps, frames of a clip, share of clips that are real video.",
         ),
-        click.option(
-            "--hold-out", metavar="NAME,...", help="Sequences to track now and then instead of training on them."
-        ),
         click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
-        click.option(
-            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes preparing clips."
-        ),
-        click.option("--device", metavar=choices(DEVICES), help="Where to train.  [default: cuda, if there is one]"),
+        grouped("machine", GivenMachine, {"workers": workers_option, "device": device_option}),
     )
     return _all_of(options)
-
-
-def grouped(parameter: str, kind: Callable, options: Mapping[str, Callable]) -> Callable[[Callable], Callable]:
-    """Several options as one decorator: the command gets `parameter`, a `kind` made of their values by name."""
-
-    def add(command: Callable) -> Callable:
-        @wraps(command)
-        def run(**given: object) -> object:
-            values = {name: given.pop(name) for name in options}
-            return command(**given, **{parameter: kind(**values)})
-
-        return _all_of(tuple(options.values()))(run)
-
-    return add
-
-
-def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:
-    """Several options as one decorator, in their order."""
-
-    def add(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 budget_option = click.option(
@@ -272,3 +299,16 @@ locate_option = click.option(
     help="Name the first layer of each program, or of this one, whose error leaves the ordinary, and plot the error by "
     f"layer into ARTIFACTS/{PLOT}.",
 )
+
+
+@dataclass(frozen=True)
+class GivenMemoryCheck:
+    """How memory is judged. budget: a file of limits; measure: whether fresh processes are measured too."""
+
+    budget: Path | None
+    measure: bool
+
+
+def memory_options(measured: bool) -> Callable[[Callable], Callable]:
+    """`--budget` and `--measure`, as `memory`, a `GivenMemoryCheck`. measured: the default of `--measure`."""
+    return grouped("memory", GivenMemoryCheck, {"budget": budget_option, "measure": measure_option(measured)})

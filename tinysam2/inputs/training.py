@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,35 @@ if TYPE_CHECKING:
 DEVICES = ("cpu", "cuda")
 
 
+@dataclass(frozen=True)
+class GivenVideos:
+    """The data that the command line names. folders: of data sets; split: of each; hold_out: names with commas
+    between, of sequences that are not trained on."""
+
+    folders: tuple[Path, ...]
+    split: str | None
+    hold_out: str | None = None
+
+
+@dataclass(frozen=True)
+class GivenMachine:
+    """What a run may use. workers: processes that prepare clips; device: None: a GPU if there is one."""
+
+    workers: int
+    device: str | None
+
+
 def read_videos(
-    folders: tuple[Path, ...], split: str | None, hold_out: str | None
+    given: GivenVideos,
 ) -> tuple[tuple["AnnotatedSequence", ...], tuple["AnnotatedSequence", ...]]:
-    """The sequences to train on and those held out, by their names with commas between.
+    """The sequences to train on and those held out.
 
     Raises InputError where a data set cannot be read or has no sequence of such a name.
     """
     from tinysam2.data.datasets import open_dataset
 
-    sequences = tuple(sequence for folder in folders for sequence in open_dataset(folder, split))
-    names = {name for name in (hold_out or "").split(",") if name}
+    sequences = tuple(sequence for folder in given.folders for sequence in open_dataset(folder, given.split))
+    names = {name for name in (given.hold_out or "").split(",") if name}
     unknown = names - {sequence.name for sequence in sequences}
     if unknown:
         raise InputError(f"--hold-out names {', '.join(sorted(unknown))}, which the data does not have")
@@ -63,15 +82,12 @@ def chosen_device(name: str | None) -> "torch.device":
 
 
 def described_data(
-    folders: tuple[Path, ...],
-    split: str | None,
-    training: Iterable["AnnotatedSequence"],
-    held_out: Iterable["AnnotatedSequence"],
+    given: GivenVideos, training: Iterable["AnnotatedSequence"], held_out: Iterable["AnnotatedSequence"]
 ) -> dict[str, object]:
     """What a run's description says of its data."""
     return {
-        "data": [str(folder.resolve()) for folder in folders],
-        "split": split,
+        "data": [str(folder.resolve()) for folder in given.folders],
+        "split": given.split,
         "sequences": [sequence.name for sequence in training],
         "held_out": [sequence.name for sequence in held_out],
     }
