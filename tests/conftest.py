@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share."""
+"""Fixtures that several layers' tests share."""
 
 import importlib.util
 import os

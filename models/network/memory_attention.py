@@ -16,7 +16,7 @@ Rotation = Callable[[Tensor], Tensor]
 
 
 class RotaryAttention(nn.Module):
-    """Single-head attention whose queries and keys are turned by their positions. Source: SAM 2 `RoPEAttention`.
+    """Single-head attention whose queries and keys are rotated by their positions. Source: SAM 2 `RoPEAttention`.
 
     `key_dim` is the width of keys and values before projection.
     """
@@ -117,7 +117,7 @@ class MemoryAttention(nn.Module):
         return conditioned.transpose(1, 2).reshape(features.shape)
 
     def _key_turn(self, bank: MemoryBank, pointers: int) -> Rotation:
-        """The rotation of all keys, [B, T + pointers, dim]; pointers lie nowhere and are turned by nothing."""
+        """The rotation of all keys, [B, T + pointers, dim]; pointers have no position and are not rotated."""
         cos, sin = self.rotary(bank.memory_xy)
         still = torch.zeros_like(cos[:, :1]).expand(-1, pointers, -1)
         return functools.partial(rotate, cos=torch.cat([cos, still + 1], dim=1), sin=torch.cat([sin, still], dim=1))

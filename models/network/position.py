@@ -118,8 +118,8 @@ class GridRotary(nn.Module):
         half = x.shape[-1] // 2
         other = _as_grid(torch.cat([x[..., half:], x[..., :half]], dim=-1), self.cos_rows)
         own = _as_grid(x, self.cos_rows)
-        turned = own * self.cos_rows * self.cos_columns + other * self.sin_rows * self.sin_columns
-        return turned.reshape(x.shape)
+        rotated = own * self.cos_rows * self.cos_columns + other * self.sin_rows * self.sin_columns
+        return rotated.reshape(x.shape)
 
 
 def _as_grid(x: Tensor, rows: Tensor) -> Tensor:

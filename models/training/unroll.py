@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from tinysam2.models.training.memory_noise import with_memory_noise
 from torch import Tensor
 
 from tinysam2.core.config import BankConfig
@@ -14,6 +13,7 @@ from tinysam2.models.network.mask_decoder import MaskCandidates
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.training.clips import TrainingClip
+from tinysam2.models.training.memory_noise import with_memory_noise
 from tinysam2.models.training.prompts import no_prompt
 
 

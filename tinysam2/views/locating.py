@@ -27,7 +27,7 @@ def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
             values = (first.sqnr_db, first.came_in_db, first.drop_db, first.own_db)
             numbers = [f"{value:.1f}" for value in values]
         rows.append((f"{errors.target} {errors.program}", name, *numbers, f"{errors.ordinary_db:g}"))
-    print_table(("program", "layer", "SQNR dB", "came in", "drop", "its own", "ordinary, at least"), rows)
+    print_table(("program", "layer", "SQNR dB", "input SQNR", "SQNR drop", "local SQNR", "at least"), rows)
     for errors in found:
         if errors.first is None and errors.output_db < errors.runtimes_limit_db and (steepest := errors.steepest):
             click.echo(

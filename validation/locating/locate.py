@@ -82,7 +82,7 @@ class ProgramErrors:
     @property
     def steepest(self) -> LayerError | None:
         """Where the error that came in grows most; what makes much of a little is a difference of like values, or a
-        choice that rounding turned."""
+        choice that rounding flipped."""
         return max(self.layers, key=lambda layer: layer.drop_db, default=None)
 
     def to_json(self) -> dict:
