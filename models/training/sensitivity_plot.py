@@ -10,7 +10,8 @@ MARKERS = "osD^"
 
 
 def draw_costs(costs: Sequence[LayerCost], least_iou: float, path: Path) -> None:
-    """Draws every layer's SQNR against the mask IoU that it leaves, by program, as a PNG; the most sensitive are named."""
+    """Draws every layer's SQNR against the mask IoU that it leaves, by program, as a PNG, and names the most
+    sensitive."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
