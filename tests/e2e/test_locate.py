@@ -29,7 +29,7 @@ def test_noise_in_one_layer_is_located_in_every_target(run_tinysam2, copied, cli
     assert result.exit_code == 1, result.output
     located = _located(result)
     assert {target: first["layer"] for target, first in located.items()} == dict.fromkeys(TARGETS, f"{PROGRAM}.{LAYER}")
-    assert all(first["own_db"] < 30 < first["drop_db"] for first in located.values())
+    assert all(first["local_sqnr_db"] < 30 < first["sqnr_drop_db"] for first in located.values())
     assert (folder / "located.png").is_file()
 
 

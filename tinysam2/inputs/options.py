@@ -296,8 +296,8 @@ locate_option = click.option(
     flag_value=ALL,
     type=click.Choice((ALL, IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)),
     metavar="[PROGRAM]",
-    help="Name the first layer of each program, or of this one, whose error leaves the ordinary, and plot the error by "
-    f"layer into ARTIFACTS/{PLOT}.",
+    help="Name the first layer of each program, or of this one, whose local error exceeds the threshold, and plot the "
+    f"errors by layer into ARTIFACTS/{PLOT}.",
 )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
     """Prints the first wrong layer of each program, and what a delegate does otherwise than its kernels."""
-    click.echo("the first layer whose own error leaves the ordinary")
+    click.echo("the first layer whose local error exceeds the threshold")
     rows = []
     for errors in found:
         first = errors.first
@@ -24,16 +24,16 @@ def print_located(found: "Sequence[ProgramErrors]", plot: Path) -> None:
             name = (
                 f"{first.layer} ({first.operation})" if errors.seen else f"{first.layer} ({first.operation}) or later"
             )
-            values = (first.sqnr_db, first.came_in_db, first.drop_db, first.own_db)
+            values = (first.sqnr_db, first.input_sqnr_db, first.sqnr_drop_db, first.local_sqnr_db)
             numbers = [f"{value:.1f}" for value in values]
-        rows.append((f"{errors.target} {errors.program}", name, *numbers, f"{errors.ordinary_db:g}"))
+        rows.append((f"{errors.target} {errors.program}", name, *numbers, f"{errors.least_local_sqnr_db:g}"))
     print_table(("program", "layer", "SQNR dB", "input SQNR", "SQNR drop", "local SQNR", "at least"), rows)
     for errors in found:
         if errors.first is None and errors.output_db < errors.runtimes_limit_db and (steepest := errors.steepest):
             click.echo(
                 f"  {errors.target} {errors.program}: its outputs are at {errors.output_db:.1f} dB although no layer "
-                f"errs by itself; ordinary rounding grows most in {steepest.layer} ({steepest.operation}), "
-                f"from {steepest.came_in_db:.1f} to {steepest.sqnr_db:.1f} dB"
+                f"exceeds the threshold by itself; rounding grows most in {steepest.layer} ({steepest.operation}), "
+                f"from {steepest.input_sqnr_db:.1f} to {steepest.sqnr_db:.1f} dB"
             )
         if not errors.runtimes_agree:
             click.echo(

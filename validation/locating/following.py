@@ -27,22 +27,22 @@ MOST_FAULTS = 8
 class FaultyOperation:
     """An operation whose value in the artifact is not what it should make of the artifact's own inputs to it.
 
-    own_db: the SQNR of its value against that. value: None where the artifact shows no value that explains what
+    local_sqnr_db: the SQNR of its value against that. value: None where the artifact shows no value that explains what
     follows: then the fault lies here or in what follows.
     """
 
     node: Node
-    own_db: float
+    local_sqnr_db: float
     value: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """values: the artifact's, of each operation that it shows, in the float model's layout. own_db: by operation,
-    their SQNR against what the layer makes of the artifact's own values. faults: in the program's order."""
+    """values: the artifact's, of each operation that it shows, in the float model's layout. local_sqnr_db: by
+    operation, their SQNR against what the layer makes of the artifact's own values. faults: in the program's order."""
 
     values: Mapping[Node, Tensor]
-    own_db: Mapping[Node, float]
+    local_sqnr_db: Mapping[Node, float]
     faults: Sequence[FaultyOperation]
 
 
@@ -92,7 +92,7 @@ class _Following:
         self.faults.sort(key=lambda fault: order[fault.node])
         shown = {node: match.value for node, match in self.matches.items()} | self._adopted()
         own = {node: match.sqnr_db for node, match in self.matches.items()}
-        own |= {fault.node: fault.own_db for fault in self.faults if fault.value is not None}
+        own |= {fault.node: fault.local_sqnr_db for fault in self.faults if fault.value is not None}
         for node, value in self.outputs.items():
             shown.setdefault(node, value)
             own.setdefault(node, self._output_db(node, expected[node]))

@@ -1,4 +1,4 @@
-"""Where an artifact goes wrong: the first layer of each program whose own error leaves the ordinary."""
+"""Where an artifact goes wrong: the first layer of each program whose local error exceeds the threshold."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ from tinysam2.validation.parity.scenes import Scene
 FRAMES = 8
 """Frames that are recorded unless fewer are wanted: by then the bank is full and slots were replaced."""
 
-ORDINARY_DB = {"fp32": 100.0, "fp16": 50.0}
+LEAST_LOCAL_SQNR_DB = {"fp32": 100.0, "fp16": 50.0}
 """By precision, the least SQNR of an operation against what the float model makes of the artifact's own inputs to it.
 
 Below what unmodified artifacts reach, and far above what a wrong weight gives: docs/locating.md."""
@@ -37,19 +37,19 @@ Below what unmodified artifacts reach, and far above what a wrong weight gives: 
 class LayerError:
     """An operation's error. layer: by its name in the float model; operation: in the exported program.
 
-    sqnr_db: the artifact's value against the float model's on the same inputs of the program. came_in_db: the least of
-    its inputs' own. own_db: against what the float model makes of the artifact's own inputs to it.
+    sqnr_db: the artifact's value against the float model's on the same inputs of the program. input_sqnr_db: the least
+    of its inputs. local_sqnr_db: against what the float model makes of the artifact's own inputs to it.
     """
 
     layer: str
     operation: str
     sqnr_db: float
-    came_in_db: float
-    own_db: float
+    input_sqnr_db: float
+    local_sqnr_db: float
 
     @property
-    def drop_db(self) -> float:
-        return self.came_in_db - self.sqnr_db
+    def sqnr_drop_db(self) -> float:
+        return self.input_sqnr_db - self.sqnr_db
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ProgramErrors:
 
     runtime: what computed the values. output_db: least SQNR of the outputs, as what ships computes them. runtimes_db:
     of what ships against what showed its values: a delegate's fault shows here alone. runtimes_limit_db,
-    ordinary_db: the limits. first: the first layer that leaves the ordinary, None where none does; seen: whether the
+    least_local_sqnr_db: the limits. first: the first layer below them, None where none does; seen: whether the
     artifact shows its value, rather than only that of something after it. layers: all that it shows, in order.
     """
 
@@ -70,7 +70,7 @@ class ProgramErrors:
     output_db: float
     runtimes_db: float
     runtimes_limit_db: float
-    ordinary_db: float
+    least_local_sqnr_db: float
     first: LayerError | None
     seen: bool
     layers: tuple[LayerError, ...]
@@ -83,7 +83,7 @@ class ProgramErrors:
     def steepest(self) -> LayerError | None:
         """Where the error that came in grows most; what makes much of a little is a difference of like values, or a
         choice that rounding flipped."""
-        return max(self.layers, key=lambda layer: layer.drop_db, default=None)
+        return max(self.layers, key=lambda layer: layer.sqnr_drop_db, default=None)
 
     def to_json(self) -> dict:
         return {
@@ -95,7 +95,7 @@ class ProgramErrors:
 
 
 def _layer_json(layer: LayerError) -> dict:
-    return {**asdict(layer), "drop_db": layer.drop_db}
+    return {**asdict(layer), "sqnr_drop_db": layer.sqnr_drop_db}
 
 
 def record_calls(model: TinySAM2, scene: Scene, frames: int = FRAMES) -> dict[str, list[Call]]:
@@ -156,9 +156,9 @@ def locate_in(
     given = {name: np.ascontiguousarray(call.inputs[name], backend.io_dtype) for name in spec.input_names}
     values = opened.run(call.program, given)
     again = dict(zip(spec.output_names, values.outputs, strict=True))
-    ordinary = ORDINARY_DB[card.precision]
+    threshold = LEAST_LOCAL_SQNR_DB[card.precision]
     units = {node: UNITS[name] for node, name in zip(graph.outputs, spec.output_names, strict=True) if name in UNITS}
-    followed = follow(graph, given, values, ordinary, units)
+    followed = follow(graph, given, values, threshold, units)
     layers = dict(_errors(graph, call.inputs, given, followed, units))
     first = followed.faults[0] if followed.faults else None
     return ProgramErrors(
@@ -170,7 +170,7 @@ def locate_in(
         output_db=shipped[number],
         runtimes_db=_worst(again, backend.run(call.program, call.inputs)),
         runtimes_limit_db=PARITY_LIMITS[card.precision].sqnr_db,
-        ordinary_db=ordinary,
+        least_local_sqnr_db=threshold,
         first=None if first is None else layers[first.node],
         seen=first is None or first.value is not None,
         layers=tuple(error for node, error in layers.items() if not moves_only(node)),
@@ -189,7 +189,7 @@ def _errors(
     units: Mapping[Node, float],
 ) -> Iterator[tuple[Node, LayerError]]:
     """The error of every operation that the artifact shows, in the program's order, and of one that must be wrong."""
-    own = {fault.node: fault.own_db for fault in followed.faults} | dict(followed.own_db)
+    own = {fault.node: fault.local_sqnr_db for fault in followed.faults} | dict(followed.local_sqnr_db)
     arriving = {node: sqnr_db(inputs[name], given[name]) for node, name in graph.inputs.items()}
     for node, values in graph.compute(inputs):
         came_in = min((arriving.get(source, MAX_SQNR_DB) for source in node.all_input_nodes), default=MAX_SQNR_DB)

@@ -17,8 +17,8 @@ PANEL = (4.2, 2.9)
 def draw_errors(found: Sequence[ProgramErrors], path: Path) -> None:
     """Draws the SQNR of every layer against the float model, in the order of the program, into a PNG file.
 
-    Dots are each layer's own error, the line the error that has gathered there; the first layer that leaves the
-    ordinary is marked and named. Raises InputError where the file cannot be written.
+    Dots are each layer's local SQNR, the line its SQNR with all errors before it; the first layer below the
+    threshold is marked and named. Raises InputError where the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -41,19 +41,21 @@ def draw_errors(found: Sequence[ProgramErrors], path: Path) -> None:
 
 def _draw(axes: "Axes", errors: ProgramErrors) -> None:
     places = range(len(errors.layers))
-    axes.plot(places, [layer.sqnr_db for layer in errors.layers], color="black", linewidth=0.9, label="gathered")
-    axes.plot(places, [layer.own_db for layer in errors.layers], ".", color="0.55", markersize=3, label="its own")
-    axes.axhline(errors.ordinary_db, color="black", linestyle="--", linewidth=0.7, label="ordinary: its own above this")
+    axes.plot(places, [layer.sqnr_db for layer in errors.layers], color="black", linewidth=0.9, label="SQNR")
+    axes.plot(
+        places, [layer.local_sqnr_db for layer in errors.layers], ".", color="0.55", markersize=3, label="local SQNR"
+    )
+    axes.axhline(errors.least_local_sqnr_db, color="black", linestyle="--", linewidth=0.7, label="least local SQNR")
     axes.set_title(f"{errors.target} {errors.precision}, {errors.program}", fontsize=8)
     axes.tick_params(labelsize=6)
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     if errors.first in errors.layers:
         place = errors.layers.index(errors.first)
-        axes.plot(place, errors.first.own_db, "x", color="black", markersize=9, markeredgewidth=2)
+        axes.plot(place, errors.first.local_sqnr_db, "x", color="black", markersize=9, markeredgewidth=2)
         right = place > 0.4 * len(errors.layers)
         axes.annotate(
             f"{errors.first.layer}\n{errors.first.operation}",
-            (place, errors.first.own_db),
+            (place, errors.first.local_sqnr_db),
             xytext=(-6 if right else 6, -4),
             textcoords="offset points",
             ha="right" if right else "left",

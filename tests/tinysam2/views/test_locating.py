@@ -22,7 +22,7 @@ def errors(first=None, seen=True, output_db=118.0, runtimes_db=120.0) -> Program
         output_db=output_db,
         runtimes_db=runtimes_db,
         runtimes_limit_db=100.0,
-        ordinary_db=100.0,
+        least_local_sqnr_db=100.0,
         first=first,
         seen=seen,
         layers=(RIGHT, WRONG) if first else (RIGHT,),
@@ -62,7 +62,7 @@ def test_where_all_is_ordinary_there_is_no_layer_and_no_complaint(printed):
 
 def test_a_choice_that_rounding_turned_is_told_with_where_the_error_grew(printed):
     text = " ".join(printed(errors(output_db=9.0)).split())
-    assert "its outputs are at 9.0 dB although no layer errs by itself" in text
+    assert "its outputs are at 9.0 dB although no layer exceeds the threshold by itself" in text
     assert "mask_decoder.iou_head.layers.0 (linear), from 133.0 to 131.0 dB" in text
 
 

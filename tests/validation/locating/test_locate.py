@@ -154,8 +154,8 @@ def named(graph, followed) -> list[str]:
 def test_an_unmodified_artifact_names_no_layer(target, converted, followed, graph):
     result = followed(target, converted(target))
     assert result.faults == []
-    assert min(result.own_db.values()) > 115
-    shown = {graph.place(node).layer for node in result.own_db}
+    assert min(result.local_sqnr_db.values()) > 115
+    shown = {graph.place(node).layer for node in result.local_sqnr_db}
     assert {f"{PROGRAM}.{name}" for name in ("conv", "norm", "depthwise", "pointwise", "square")} <= shown
 
 
@@ -164,7 +164,7 @@ def test_an_unmodified_artifact_names_no_layer(target, converted, followed, grap
 def test_a_layer_whose_weight_has_a_tenth_of_noise_is_named_alone(target, layer, broken, followed, graph):
     result = followed(target, broken(target, f"{layer}.weight", noisy))
     assert named(graph, result) == [f"{PROGRAM}.{layer}"]
-    assert result.faults[0].own_db < 30
+    assert result.faults[0].local_sqnr_db < 30
     assert result.faults[0].value is not None
 
 
@@ -189,7 +189,7 @@ def test_a_bias_off_by_a_thousandth_is_named(target, broken, followed, graph):
 @every_target
 def test_what_follows_a_wrong_layer_is_not_blamed_for_what_came_in(target, broken, followed):
     result = followed(target, broken(target, "conv.weight", noisy))
-    blamed = [own for node, own in result.own_db.items() if node is not result.faults[0].node]
+    blamed = [own for node, own in result.local_sqnr_db.items() if node is not result.faults[0].node]
     assert min(blamed) >= LIMIT_DB
 
 
@@ -251,9 +251,9 @@ def test_a_delegate_that_computes_otherwise_than_its_kernels_is_told_apart_from_
 def test_a_wrong_output_is_named_with_what_came_in_and_the_drop(located):
     errors = located(shipped=1.01, opened=1.01)
     assert errors.first.layer == PROGRAM
-    assert errors.first.own_db == errors.first.sqnr_db == pytest.approx(40, abs=0.5)
-    assert errors.first.came_in_db == 200
-    assert errors.first.drop_db == pytest.approx(160, abs=0.5)
+    assert errors.first.local_sqnr_db == errors.first.sqnr_db == pytest.approx(40, abs=0.5)
+    assert errors.first.input_sqnr_db == 200
+    assert errors.first.sqnr_drop_db == pytest.approx(160, abs=0.5)
     assert errors.runtimes_agree
 
 
@@ -268,12 +268,19 @@ def test_what_is_located_is_json_as_the_schema_has_it(located):
         Draft202012Validator(wanted).validate(json.loads(json.dumps(errors.to_json())))
 
 
-def test_the_plot_is_a_picture_of_every_target_and_program(located, tmp_path):
-    from PIL import Image
+def test_the_plot_shows_each_layers_errors_and_names_the_first_below_the_threshold(located, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
 
     from tinysam2.validation.locating.plot import draw_errors
 
-    draw_errors([located(), located(opened=1.01)], tmp_path / "located.png")
-    with Image.open(tmp_path / "located.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 300
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
+    unmodified, broken = located(), located(opened=1.01)
+    draw_errors([unmodified], tmp_path / "unmodified.png")
+    draw_errors([broken], tmp_path / "broken.png")
+    [without], [axes] = (figure.axes for figure in drawn)
+    assert axes.get_title() == f"{broken.target} {broken.precision}, {broken.program}"
+    assert axes.lines[0].get_ydata().tolist() == [layer.sqnr_db for layer in broken.layers]
+    assert axes.lines[1].get_ydata().tolist() == [layer.local_sqnr_db for layer in broken.layers]
+    assert [text.get_text() for text in axes.texts] == [f"{broken.first.layer}\n{broken.first.operation}"]
+    assert not without.texts
