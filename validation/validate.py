@@ -188,8 +188,6 @@ def _report_target(
     of_integers: tuple[Gate, ...],
 ) -> TargetReport:
     programs, chain, memory = check.programs(), check.chain(), check.backend.memory()
-    if memory is None:
-        raise InputError(f"the {card.target} backend does not tell its memory; a report needs it")
     gates = (
         *parity_gates(card.precision, programs, chain),
         *of_integers,
