@@ -18,6 +18,8 @@ from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer, fro
 from tinysam2.models.quantization.recipe import FLOAT, W8, W8A8, Recipe, Rule
 from tinysam2.models.weights.checkpoint import LoadedModel
 
+pytestmark = pytest.mark.e2e
+
 SIZE, CHANNELS = 16, 8
 
 

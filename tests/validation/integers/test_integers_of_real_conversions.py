@@ -18,7 +18,7 @@ MACS = {
 }
 ATTENTION = 2 * 64 * 64 * 20
 
-pytestmark = pytest.mark.parametrize("target", TARGETS)
+pytestmark = [pytest.mark.parametrize("target", TARGETS), pytest.mark.e2e]
 
 
 def test_every_integer_scale_and_zero_point_is_the_models(target, tiny, converted, read):
