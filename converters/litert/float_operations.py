@@ -35,31 +35,33 @@ class _Graph:
 
     def _float_operators(self) -> None:
         """Puts a dequantize before and a quantize behind every operator between layers."""
-        changed, with_float_copies = [], {}
+        changed, float_copies = [], {}
         for operator in self.graph.operators:
             code, (output, *_) = self._code(operator), operator.outputs
             if code == Code.DEQUANTIZE:
-                with_float_copies[operator.inputs[0]] = output
+                float_copies[operator.inputs[0]] = output
             if code not in ARITHMETIC or not self._is_int8(output):
                 changed.append(operator)
                 continue
             for index in operator.inputs:
-                if self._is_int8(index) and index not in with_float_copies:
-                    with_float_copies[index] = self._float_copy_of(index)
-                    changed.append(self._operator(Code.DEQUANTIZE, index, with_float_copies[index]))
+                if self._is_int8(index) and index not in float_copies:
+                    float_copies[index] = self._float_copy_of(index)
+                    changed.append(self._operator(Code.DEQUANTIZE, index, float_copies[index]))
             float_copy = self._float_copy_of(output)
-            operator.inputs = np.array([with_float_copies.get(index, index) for index in operator.inputs], np.int32)
+            operator.inputs = np.array([float_copies.get(index, index) for index in operator.inputs], np.int32)
             operator.outputs = np.array([float_copy], np.int32)
             changed += operator, self._operator(Code.QUANTIZE, float_copy, output)
         self.graph.operators = changed
 
     def _float_boundary(self, signature: schema.SignatureDefT) -> None:
         """Gives every int8 input and output of the signature a float one in its place."""
-        entering, leaving = self._float_copies(signature.inputs), self._float_copies(signature.outputs)
-        self.graph.inputs = [entering.get(index, index) for index in self.graph.inputs]
-        self.graph.outputs = [leaving.get(index, index) for index in self.graph.outputs]
-        rounding = (self._operator(Code.QUANTIZE, float_copy, index) for index, float_copy in entering.items())
-        dequantizing = (self._operator(Code.DEQUANTIZE, index, float_copy) for index, float_copy in leaving.items())
+        input_copies, output_copies = self._float_copies(signature.inputs), self._float_copies(signature.outputs)
+        self.graph.inputs = [input_copies.get(index, index) for index in self.graph.inputs]
+        self.graph.outputs = [output_copies.get(index, index) for index in self.graph.outputs]
+        rounding = (self._operator(Code.QUANTIZE, float_copy, index) for index, float_copy in input_copies.items())
+        dequantizing = (
+            self._operator(Code.DEQUANTIZE, index, float_copy) for index, float_copy in output_copies.items()
+        )
         self.graph.operators = [*rounding, *self.graph.operators, *dequantizing]
 
     def _float_copies(self, boundary: Sequence[schema.TensorMapT]) -> dict[int, int]:

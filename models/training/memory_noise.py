@@ -10,11 +10,11 @@ SLIP_LOGIT = 6.0
 """Mask logit of a place that is remembered wrongly: about as sure as the model is of what it sees well."""
 
 FORGETTING = 0.75
-"""Share of the memory_noise that forget a part of the object; the others remember a part of the ground as object."""
+"""Share of noisy memories that lose a part of the object; the others take a part of the ground for the object."""
 
 
 def random_memory_noise(masks: Tensor, rng: np.random.Generator) -> Tensor:
-    """What the memory of each frame gets wrong: masks [T, 1, n, n] in 0..1 to memory_noise [T, 1, n, n].
+    """What the memory of each frame gets wrong: masks [T, 1, n, n] in 0..1 to noise [T, 1, n, n].
 
     -1: a part of the object that is forgotten, 1: a part of the ground that is taken for object, 0: remembered as
     seen. The part is a disc that stays in its place on the object from some frame on; the first frame, which is
@@ -35,5 +35,5 @@ def random_memory_noise(masks: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def with_memory_noise(mask_logits: Tensor, memory_noise: Tensor) -> Tensor:
-    """Mask logits [B, 1, n, n] as they are remembered, given memory_noise of the same shape."""
+    """Mask logits [B, 1, n, n] as they are remembered, given noise of the same shape."""
     return mask_logits * (1 - memory_noise.abs()) + SLIP_LOGIT * memory_noise
