@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.data.prompts import Prompt, prompt_tensors
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.tracker import Tracker, image_tensor, tracked_object
 from tinysam2.validation.golden.tensors import TensorWriter
@@ -21,16 +23,21 @@ from tinysam2.validation.parity.recording import Call, RecordingBackend
 GOLDEN_VERSION = 1
 """Raised when a field of the index changes its meaning or goes."""
 
-FOLDER = "golden"
-INDEX, TENSORS = f"{FOLDER}/index.json", f"{FOLDER}/tensors.safetensors"
-"""In the bundle."""
+INDEX, TENSORS = "golden/index.json", "golden/tensors.safetensors"
+"""Their paths in a bundle."""
 
 WIDE = (520, 24)
 """Width and height of a picture that is shrunk across and enlarged down."""
 
 
-def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], bundle: Path) -> None:
-    """Writes golden/index.json and golden/tensors.safetensors into a bundle's folder.
+def record_artifacts(folder: Path, cards: Sequence[ArtifactCard]) -> None:
+    """Records the golden vectors of a bundle's artifacts, which lie in the parent of `folder`, into it."""
+    backends = {card.target: load_artifacts(card.target_entry, folder.parent) for card in cards}
+    record_golden(backends, {card.target: card.precision for card in cards}, folder)
+
+
+def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], folder: Path) -> None:
+    """Writes index.json and tensors.safetensors into a folder, which is a bundle's `golden/`.
 
     backends: of one model, by target; precisions: theirs, which set the tolerances. Every target's programs run on the
     inputs that the first target met on its own trace. The same backends give the same bytes.
@@ -57,9 +64,8 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
                 "tolerance": {target: _tolerance(precisions[target]) for target in backends},
             },
         }
-    (bundle / FOLDER).mkdir(parents=True, exist_ok=True)
-    index["tensors"] = writer.write(bundle / TENSORS)
-    (bundle / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    index["tensors"] = writer.write(folder / Path(TENSORS).name)
+    (folder / Path(INDEX).name).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def follow_trace(
@@ -108,7 +114,7 @@ def _programs(
 
 def _preprocessing(config: ModelConfig, trace: Sequence[TraceFrame], writer: TensorWriter) -> list[dict]:
     """Frames to the model's input, enlarged and shrunk; a mask prompt; logits to a frame's mask."""
-    entries = []
+    entries: list[dict] = []
 
     def add(kind: str, value: np.ndarray, result: np.ndarray) -> None:
         name = f"preprocessing/{len(entries)}"
