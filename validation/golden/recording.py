@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from tinysam2.core.artifacts import ArtifactCard
-from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import IMAGE_ENCODER
-from tinysam2.data.prompts import Prompt, prompt_tensors
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
-from tinysam2.mobile_runtime.tracker import Tracker, image_tensor, tracked_object
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.validation.golden.preprocessing import record_preprocessing
 from tinysam2.validation.golden.tensors import TensorWriter
 from tinysam2.validation.golden.trace import CORRECTED, HEIGHT, WIDTH, TraceFrame, golden_trace
 from tinysam2.validation.parity.gates import PARITY_LIMITS
@@ -25,9 +24,6 @@ GOLDEN_VERSION = 1
 
 INDEX, TENSORS = "golden/index.json", "golden/tensors.safetensors"
 """Their paths in a bundle."""
-
-WIDE = (520, 24)
-"""Width and height of a picture that is shrunk across and enlarged down."""
 
 
 def record_artifacts(folder: Path, cards: Sequence[ArtifactCard]) -> None:
@@ -54,7 +50,7 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
         index = {
             "golden_version": GOLDEN_VERSION,
             "tensors_file": TENSORS,
-            "preprocessing": _preprocessing(config, trace, writer),
+            "preprocessing": record_preprocessing(config, trace, writer),
             "programs": _programs(backends, precisions, calls, writer),
             "trace": {
                 "width": WIDTH,
@@ -109,32 +105,6 @@ def _programs(
                     "least_sqnr_db": limits.encoder_sqnr_db if call.program == IMAGE_ENCODER else limits.sqnr_db,
                 }
             )
-    return entries
-
-
-def _preprocessing(config: ModelConfig, trace: Sequence[TraceFrame], writer: TensorWriter) -> list[dict]:
-    """Frames to the model's input, enlarged and shrunk; a mask prompt; logits to a frame's mask."""
-    entries: list[dict] = []
-
-    def add(kind: str, value: np.ndarray, result: np.ndarray) -> None:
-        name = f"preprocessing/{len(entries)}"
-        entries.append(
-            {"kind": kind, "input": writer.add(f"{name}/input", value), "output": writer.add(f"{name}/output", result)}
-        )
-
-    rng = np.random.default_rng(0)
-    wide = rng.integers(0, 256, (*WIDE[::-1], 3), dtype=np.uint8)
-    for frame in (trace[CORRECTED].frame, wide):
-        add("image", frame, image_tensor(frame, config.image_size)[0].astype(np.uint8))
-    for mask in (prompt.mask for step in trace for prompt in step.prompts.values() if prompt.mask is not None):
-        size = mask.shape[::-1]
-        tensors = prompt_tensors(Prompt(mask=mask), size, config.image_size, config.mask_size)
-        add("mask_prompt", mask, tensors["mask_prompt"][0, 0])
-    waves = np.sin(np.arange(config.mask_size) * 0.37)
-    logits = (10 * waves[:, None] * waves[None]).astype(np.float32)
-    decoded = {"mask_logits": logits[None, None], "iou": np.ones(1), "object_score": np.ones(1)}
-    for width, height in ((WIDTH, HEIGHT), (41, 150)):
-        add("mask", logits, tracked_object(decoded, width, height).mask.astype(np.uint8))
     return entries
 
 

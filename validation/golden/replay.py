@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tinysam2.data.prompts import Box, Point, Prompt, prompt_tensors
+from tinysam2.data.preprocessing import Preprocessor
+from tinysam2.data.prompts import Box, Point, Prompt
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.threads import one_thread
-from tinysam2.mobile_runtime.tracker import Tracker, image_tensor, tracked_object
+from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.scoring.metrics import mask_iou, sqnr_db
+from tinysam2.validation.golden.preprocessing import replay_preprocessing
 from tinysam2.validation.golden.reading import Golden
 
 
@@ -61,18 +63,9 @@ def _programs(golden: Golden, target: str, backend: Backend) -> Iterator[dict]:
 
 
 def _preprocessing(golden: Golden, backend: Backend) -> Iterator[dict]:
-    config = backend.config
+    preprocessor = Preprocessor(backend.config.image_size, backend.config.mask_size)
     for index, entry in enumerate(golden.index["preprocessing"]):
-        given, expected = golden.tensors[entry["input"]], golden.tensors[entry["output"]]
-        if entry["kind"] == "image":
-            found = image_tensor(given, config.image_size)[0].astype(np.uint8)
-        elif entry["kind"] == "mask_prompt":
-            size = given.shape[1], given.shape[0]
-            found = prompt_tensors(Prompt(mask=given), size, config.image_size, config.mask_size)["mask_prompt"][0, 0]
-        else:
-            decoded = {"mask_logits": given[None, None], "iou": np.ones(1), "object_score": np.ones(1)}
-            found = tracked_object(decoded, expected.shape[1], expected.shape[0]).mask.astype(np.uint8)
-        yield {"index": index, "equal": bool(np.array_equal(found, expected))}
+        yield {"index": index, "equal": replay_preprocessing(entry, golden.tensors, preprocessor)}
 
 
 def _trace(golden: Golden, target: str, backend: Backend) -> Iterator[dict]:
