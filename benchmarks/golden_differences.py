@@ -16,7 +16,7 @@ from tinysam2.views.console import print_table
 
 @click.command()
 @click.argument("bundle", type=FILE_OR_FOLDER)
-def command(bundle: Path) -> None:
+def main(bundle: Path) -> None:
     """Print, for each two targets in the BUNDLE, the SQNR of each program and the mask IoU of the golden trace.
 
     \b
@@ -53,4 +53,4 @@ def _trace(golden: Golden, first: str, second: str) -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
-    command()
+    main()

@@ -5,7 +5,9 @@ import json
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
+from benchmarks.golden_differences import main as golden_differences
 from tinysam2.converters.bundle.archive import write_zip
 from tinysam2.core.manifest import digest_line
 
@@ -52,6 +54,13 @@ def test_golden_vectors_are_under_three_megabytes_and_go_through_the_banks_state
     for results in index["trace"]["results"].values():
         assert min(found["object_score"] for found in results[5]["objects"].values()) < 0
         assert [sorted(frame["objects"]) for frame in results] == [["1"]] * 2 + [["1", "2"]] * 8 + [["1"]] * 2
+
+
+def test_differences_between_its_runtimes_are_within_the_tolerances(shipped):
+    result = CliRunner().invoke(golden_differences, [str(shipped / "android")])
+    assert result.exit_code == 0, result.output
+    [least] = [line.split()[-2] for line in result.stdout.splitlines() if "trace, mask IoU" in line]
+    assert float(least) > 0.64
 
 
 def test_its_zip_passes(run_tinysam2, shipped, tmp_path):

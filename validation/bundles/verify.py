@@ -111,6 +111,7 @@ def verify_bundle(
     for target in manifest["targets"]:
         begin(f"replaying the golden vectors of {target}")
         targets.append(_verify_target(bundle, manifest, target, golden, budget))
+    # Last, so that results are judged by golden vectors that fit.
     device = judge_results(told, results, golden, sha256) if told and results else None
     return Verification(*about, tuple(gates), tuple(targets), device)
 
@@ -132,7 +133,12 @@ def _verify_target(bundle: Path, manifest: Mapping, target: str, golden: Golden,
     except InputError as error:
         return TargetVerdict(target, precision, (Gate(target, "artifacts loaded", 0, 1, True, LOADS, str(error)),))
     gates = [Gate(target, "artifacts loaded", 1, 1, True, LOADS)]
-    gates += golden_gates(golden, target, replay(golden, target, backend))
+    try:
+        gates += golden_gates(golden, target, replay(golden, target, backend))
+    except InputError:
+        raise
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"the golden vectors do not fit {target} ({error}); ship the bundle again") from error
     bank = sum(tensor.nbytes for tensor in empty_bank(backend.config, backend.io_dtype).values())
     gates.append(Gate("bank", "MiB", bank / MIB, budget.bank.mib, False, budget.bank.reason))
     if memory := backend.memory():

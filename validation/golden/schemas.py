@@ -26,7 +26,7 @@ def read_json(path: Path, schema: dict, cure: str) -> dict:
     from jsonschema.exceptions import best_match
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {cure}") from error
     except (ValueError, RecursionError) as error:
@@ -36,6 +36,10 @@ def read_json(path: Path, schema: dict, cure: str) -> dict:
         field = fault.json_path.removeprefix("$").lstrip(".") or "it"
         raise InputError(f"{path} breaks its schema at {field}: {fault.message[:200]}; {cure}")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which JSON does not have")
 
 
 def _schema(name: str) -> dict:

@@ -1,6 +1,7 @@
 """Golden tensors in one safetensors file that is also read as raw little-endian bytes, by the offsets of an index."""
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ class TensorReader:
         if entry is None:
             raise InputError(f"the golden index names no tensor {name}; ship the bundle again")
         dtype = np.dtype(entry["dtype"]).newbyteorder("<")
-        count = int(np.prod(entry["shape"], dtype=np.int64))
+        count = math.prod(entry["shape"])
         if entry["offset"] + count * dtype.itemsize > len(self._data):
             raise InputError(f"{self._path} ends before its tensor {name}; ship the bundle again")
         return np.frombuffer(self._data, dtype, count, entry["offset"]).reshape(entry["shape"])

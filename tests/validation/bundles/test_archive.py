@@ -148,7 +148,7 @@ def test_what_is_no_zip_is_refused(tmp_path, data):
         pass
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_byte_of_a_zip_is_found_or_changes_nothing_that_an_app_gets(zipped, sound, tmp_path, data):
     content = bytearray(zipped.read_bytes())

@@ -103,7 +103,7 @@ def test_results_of_a_target_that_the_bundle_has_not_are_refused(sound, results)
         verify_bundle(sound, "pocket", results(lambda found: found.update(target="tflite")))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[", '{"results_version": 2}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{}", "[", "NaN", '{"results_version": 2}', "[" * 100_000])
 def test_what_is_no_results_file_is_refused(sound, tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(InputError, match=r"r\.json"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +31,7 @@ def test_its_zip_passes_too(zipped):
         assert verify_bundle(folder, "pocket.zip").passed
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_byte_is_found(sound, tmp_path, data):
     files = sorted(path.relative_to(sound) for path in sound.rglob("*") if path.is_file())
@@ -116,6 +117,33 @@ def test_a_bundle_without_golden_vectors_is_refused(bundle, resealed):
     resealed(bundle, golden=None)
     with pytest.raises(InputError, match="holds no golden vectors"):
         verify_bundle(bundle, "pocket")
+
+
+def leaves(value, path=()):
+    """The path of every value within a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from leaves(inner, (*path, key))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_golden_vectors_that_do_not_fit_are_refused_or_fail(sound, resealed, tmp_path, data):
+    copy = tmp_path / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(sound, copy)
+    index = json.loads((copy / "golden/index.json").read_text())
+    *parents, last = data.draw(st.sampled_from(list(leaves(index))))
+    place = index
+    for key in parents:
+        place = place[key]
+    others = [place[key] for key in (place if isinstance(place, dict) else range(len(place)))]
+    place[last] = data.draw(st.sampled_from([None, -1, 0, 3, 10**20, 0.5, "x", [], {}, [[1, 2, 1]], *others]))
+    (copy / "golden/index.json").write_text(json.dumps(index))
+    resealed(copy)
+    with suppress(InputError):
+        verify_bundle(copy, "pocket")
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: None])
