@@ -24,7 +24,7 @@ def gate_rows(verification: Mapping, target: str) -> list[GateRow]:
     device = _by_name(told["gates"]) if told and told["target"] == target else {}
     return [
         GateRow(*name, _limit(gate), *(_cell(side.get(name)) for side in (here, device)))
-        for name, gate in {**device, **here}.items()
+        for name, gate in {**here, **device}.items()
     ]
 
 
