@@ -1,5 +1,6 @@
 """What every runtime offers: the four programs by name, on numpy arrays, and what memory they take."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,7 @@ class Backend(ABC):
 
     target: the runtime's name. runtime: what really executes, in words. config: the model's. io_dtype: of the
     arrays that the artifact itself takes; `run` converts, and a bank of such arrays is what the phone holds.
+    A backend serves one thread at a time: its buffers are its own. Several may run at once, each in a thread.
     """
 
     target: str
@@ -25,10 +27,14 @@ class Backend(ABC):
         self.config = config
         self.io_dtype = np.dtype(io_dtype)
         self.contract: Mapping[str, ProgramSpec] = program_contract(config)
+        self._in_use = threading.Lock()
 
     def run(self, program: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on the contract's inputs (others are ignored) and returns its outputs by name, in the
-        artifact's own dtype."""
+        artifact's own dtype.
+
+        Raises ValueError at an input of another shape, RuntimeError while another thread runs this backend.
+        """
         spec = self.contract[program]
         inputs = {}
         for tensor in spec.inputs:
@@ -36,7 +42,12 @@ class Backend(ABC):
             if value.shape != tensor.shape:
                 raise ValueError(f"{program}.{tensor.name} is {value.shape}; it must be {tensor.shape}")
             inputs[tensor.name] = value
-        return self.execute(program, inputs)
+        if not self._in_use.acquire(blocking=False):
+            raise RuntimeError(f"this {self.target} backend runs in another thread; load one backend for each thread")
+        try:
+            return self.execute(program, inputs)
+        finally:
+            self._in_use.release()
 
     @abstractmethod
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

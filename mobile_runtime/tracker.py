@@ -24,8 +24,8 @@ Tensors = dict[str, np.ndarray]
 class Tracker:
     """Follows objects through the frames of a video, one frame after the other, in constant memory.
 
-    Runs any backend. An object begins with its first prompt; a later prompt corrects it. Source: SAM 2's
-    `track_step`, with the memory bank as explicit inputs and outputs.
+    Runs any backend, in one thread at a time. An object begins with its first prompt; a later prompt corrects it.
+    Source: SAM 2's `track_step`, with the memory bank as explicit inputs and outputs.
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -1,5 +1,7 @@
 """A backend takes what the contract says, in the contract's order, and nothing else."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,37 @@ def test_a_tensor_that_was_not_given_is_named():
     del given["has_mask"]
     with pytest.raises(KeyError, match="has_mask"):
         EchoBackend(NANO).run("mask_decoder", given)
+
+
+def test_a_backend_that_runs_in_another_thread_refuses_and_goes_on_afterwards():
+    entered, may_leave = threading.Event(), threading.Event()
+
+    class Slow(EchoBackend):
+        def execute(self, program, inputs):
+            entered.set()
+            may_leave.wait(10)
+            return dict(inputs)
+
+    backend = Slow(NANO)
+    other = threading.Thread(target=backend.run, args=("mask_decoder", zeros("mask_decoder")))
+    other.start()
+    entered.wait(10)
+    with pytest.raises(RuntimeError, match="this echo backend runs in another thread; load one backend for each"):
+        backend.run("mask_decoder", zeros("mask_decoder"))
+    may_leave.set()
+    other.join(10)
+    assert backend.run("mask_decoder", zeros("mask_decoder"))
+
+
+def test_a_backend_is_free_again_after_a_program_that_failed():
+    class Failing(EchoBackend):
+        def execute(self, program, inputs):
+            raise ArithmeticError
+
+    backend = Failing(NANO)
+    for _ in range(2):
+        with pytest.raises(ArithmeticError):
+            backend.run("mask_decoder", zeros("mask_decoder"))
 
 
 def test_a_backend_without_an_artifact_has_no_memory_to_tell():

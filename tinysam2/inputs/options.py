@@ -258,7 +258,7 @@ sharing_options = grouped(
         ),
     },
 )
-"""`--rank`, `--workers` and `--wait`, as `sharing`, a `GivenSharing`; without the first two, as torchrun says or alone."""
+"""`--rank`, `--workers` and `--wait`, as `sharing`, a `GivenSharing`; without the first two, as torchrun says."""
 
 
 @dataclass(frozen=True)
