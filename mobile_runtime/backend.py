@@ -1,6 +1,5 @@
 """What every runtime offers: the four programs by name, on numpy arrays, and what memory they take."""
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +8,7 @@ import numpy as np
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import ProgramSpec, program_contract
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.exclusive import ExclusiveUse
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 
 
@@ -17,7 +17,8 @@ class Backend(ABC):
 
     target: the runtime's name. runtime: what really executes, in words. config: the model's. io_dtype: of the
     arrays that the artifact itself takes; `run` converts, and a bank of such arrays is what the phone holds.
-    A backend serves one thread at a time: its buffers are its own. Several may run at once, each in a thread.
+
+    Threads: one backend a thread. A backend that runs in two threads at once refuses the second.
     """
 
     target: str
@@ -27,13 +28,15 @@ class Backend(ABC):
         self.config = config
         self.io_dtype = np.dtype(io_dtype)
         self.contract: Mapping[str, ProgramSpec] = program_contract(config)
-        self._in_use = threading.Lock()
+        self._exclusive = ExclusiveUse(
+            f"this {type(self).__name__} is running in another thread; load a backend for each thread"
+        )
 
     def run(self, program: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on the contract's inputs (others are ignored) and returns its outputs by name, in the
         artifact's own dtype.
 
-        Raises ValueError at an input of another shape, RuntimeError while another thread runs this backend.
+        Raises InputError where another thread is running this backend.
         """
         spec = self.contract[program]
         inputs = {}
@@ -42,12 +45,8 @@ class Backend(ABC):
             if value.shape != tensor.shape:
                 raise ValueError(f"{program}.{tensor.name} is {value.shape}; it must be {tensor.shape}")
             inputs[tensor.name] = value
-        if not self._in_use.acquire(blocking=False):
-            raise RuntimeError(f"this {self.target} backend runs in another thread; load one backend for each thread")
-        try:
+        with self._exclusive:
             return self.execute(program, inputs)
-        finally:
-            self._in_use.release()
 
     @abstractmethod
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -14,10 +14,13 @@ _LOADING = threading.Lock()
 def load_artifacts(target: Target, folder: Path) -> Backend:
     """The backend of a target with its artifacts in a folder loaded and checked against their preset.
 
-    Several threads may call this at once: they load one after the other, since toolchains keep state of their own
-    while they read. Raises InputError where the target's package is missing, or the artifacts are missing, corrupt or
-    another preset's.
+    Raises InputError where the target's package is missing, or the artifacts are missing, corrupt or another
+    preset's.
+
+    Threads: several may load at once, and take turns; each then runs the backend that it loaded. While one loads, what
+    the others print is dropped (`silenced`).
     """
     card = read_card(folder, target)
+    # Toolchains are imported and set loggers' levels here: neither is made for two threads at once.
     with _LOADING, silenced():
         return target.load_backend().load(folder, card)

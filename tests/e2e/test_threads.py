@@ -1,34 +1,42 @@
-"""Artifacts loaded in several threads at once, and one backend a thread."""
+"""Real artifacts loaded from several threads, each of which runs its own."""
 
+import logging
+import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import numpy as np
 import pytest
 
-from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.core.targets import TARGETS
+from tinysam2.data.clips import open_clip
+from tinysam2.data.prompts import Point, Prompt
 from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.tracker import Tracker
 
-THREADS = 4
+THREADS = 3
 
 
-@pytest.mark.parametrize("target", list(TARGETS))
-def test_backends_loaded_and_run_in_their_own_threads_give_what_one_alone_gives(int8_artifacts, target):
-    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 256, 256)).astype(np.float32)
-    alone = load_artifacts(TARGETS[target], int8_artifacts).run(IMAGE_ENCODER, {"image": image})
-    begin, streams = Barrier(THREADS), (sys.stdout, sys.stderr)
+@pytest.mark.parametrize("target", TARGETS)
+def test_threads_that_load_and_track_at_once_come_to_the_masks_of_one(target, artifacts, short_clip, capfd):
+    frames = list(open_clip(short_clip / "frames"))[:2]
+    height, width, _ = frames[0].shape
+    given = {1: Prompt(points=(Point(width / 2, height / 2),))}, {}
 
-    def load_and_run(_):
-        begin.wait(60)
-        backend = load_artifacts(TARGETS[target], int8_artifacts)
-        return [backend.run(IMAGE_ENCODER, {"image": image}) for _ in range(3)]
+    def tracked(start=lambda: None) -> list[np.ndarray]:
+        start()
+        tracker = Tracker(load_artifacts(TARGETS[target], artifacts))
+        start()
+        return [tracker.track(frame, prompts).objects[1].logits for frame, prompts in zip(frames, given, strict=True)]
 
+    before = sys.stdout, sys.stderr, logging.root.manager.disable, os.fstat(2).st_ino
+    alone, barrier = tracked(), threading.Barrier(THREADS, timeout=300)
     with ThreadPoolExecutor(THREADS) as pool:
-        answers = [answer for answers in pool.map(load_and_run, range(THREADS)) for answer in answers]
-    assert len(answers) == 3 * THREADS
-    for answer in answers:
-        for name, value in alone.items():
-            np.testing.assert_array_equal(answer[name], value, name)
-    assert (sys.stdout, sys.stderr) == streams
+        for masks in pool.map(lambda _: tracked(barrier.wait), range(THREADS)):
+            for mask, expected in zip(masks, alone, strict=True):
+                np.testing.assert_allclose(mask, expected, atol=1e-3)
+    assert (sys.stdout, sys.stderr, logging.root.manager.disable, os.fstat(2).st_ino) == before
+    capfd.readouterr()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"

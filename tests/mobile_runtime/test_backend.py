@@ -1,7 +1,5 @@
 """A backend takes what the contract says, in the contract's order, and nothing else."""
 
-import threading
-
 import numpy as np
 import pytest
 import torch
@@ -55,26 +53,6 @@ def test_a_tensor_that_was_not_given_is_named():
     del given["has_mask"]
     with pytest.raises(KeyError, match="has_mask"):
         EchoBackend(NANO).run("mask_decoder", given)
-
-
-def test_a_backend_that_runs_in_another_thread_refuses_and_goes_on_afterwards():
-    entered, may_leave = threading.Event(), threading.Event()
-
-    class Slow(EchoBackend):
-        def execute(self, program, inputs):
-            entered.set()
-            may_leave.wait(10)
-            return dict(inputs)
-
-    backend = Slow(NANO)
-    other = threading.Thread(target=backend.run, args=("mask_decoder", zeros("mask_decoder")))
-    other.start()
-    entered.wait(10)
-    with pytest.raises(RuntimeError, match="this echo backend runs in another thread; load one backend for each"):
-        backend.run("mask_decoder", zeros("mask_decoder"))
-    may_leave.set()
-    other.join(10)
-    assert backend.run("mask_decoder", zeros("mask_decoder"))
 
 
 def test_a_backend_is_free_again_after_a_program_that_failed():

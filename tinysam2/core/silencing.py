@@ -11,79 +11,86 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from typing import TextIO
 
 
-class _Silence:
-    """The process's one silence. Its blocks may overlap in several threads: the first to enter begins it and the last
-    to leave ends it, since descriptors, loggers and warning filters belong to the process and not to a thread."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.blocks = 0
-        self.restore = ExitStack()
-
-    def enter(self) -> None:
-        with self.lock:
-            if self.blocks == 0:
-                with ExitStack() as begun:
-                    begun.enter_context(_native_errors_dropped())
-                    begun.callback(logging.disable, logging.root.manager.disable)
-                    logging.disable(logging.ERROR)
-                    begun.enter_context(warnings.catch_warnings())
-                    begun.enter_context(redirect_stdout(io.StringIO()))
-                    begun.enter_context(redirect_stderr(io.StringIO()))
-                    warnings.simplefilter("ignore")
-                    self.restore = begun.pop_all()
-            self.blocks += 1
-
-    def leave(self) -> None:
-        with self.lock:
-            self.blocks -= 1
-            if self.blocks == 0:
-                self.restore.close()
-
-
-_SILENCE = _Silence()
-
-
 @contextmanager
 def silenced() -> Iterator[None]:
     """Drops warnings, log lines, progress bars and whatever native code writes to standard error.
 
     Converters and runtimes announce delegates, probe the processor and warn of untested versions; their errors
     come as exceptions, and pass. A console of the caller's own must hold a descriptor of its own to be seen.
-    Blocks may overlap in several threads; while one of them runs, every thread is silent.
+
+    Streams, descriptors and filters belong to the process: what other threads print meanwhile is dropped too. Blocks
+    of several threads may overlap in any order; the last one to end restores everything.
     """
-    _SILENCE.enter()
+    _SILENCE.begin()
     try:
         yield
     finally:
-        _SILENCE.leave()
-
-
-@contextmanager
-def _native_errors_dropped() -> Iterator[None]:
-    """Sends descriptor 2 nowhere; one that the caller has closed stays closed."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    try:
-        saved = os.dup(2)
-    except OSError:
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+        _SILENCE.end()
 
 
 @contextmanager
 def stdout_for_answers() -> Iterator[TextIO]:
     """Standard output as a stream of the caller's alone; what anything else in the process prints there is dropped,
-    from here to the end of the process."""
+    from here to the end of the process.
+
+    Raises RuntimeError where the process has given its standard output away already.
+    """
+    if not _ANSWERS.acquire(blocking=False):
+        raise RuntimeError("this process's standard output is taken by an earlier stdout_for_answers(); use that one")
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         yield answers
+
+
+class _Silence:
+    """The process's one silence: the first block to begin redirects, the last one to end restores."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._restore = ExitStack()
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._blocks == 0:
+                with ExitStack() as redirected:
+                    _redirect(redirected)
+                    self._restore = redirected.pop_all()
+            self._blocks += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if self._blocks == 0:
+                self._restore.close()
+
+
+def _redirect(stack: ExitStack) -> None:
+    """Redirects everything, and pushes what restores it."""
+    # A process may be started without a standard error: then there is nothing to restore.
+    if sys.stderr is not None and _is_open(2):
+        sys.stderr.flush()
+        saved = os.dup(2)
+        stack.callback(os.close, saved)
+        with open(os.devnull, "w") as nowhere:
+            stack.callback(os.dup2, saved, 2)
+            os.dup2(nowhere.fileno(), 2)
+    stack.callback(logging.disable, logging.root.manager.disable)
+    logging.disable(logging.ERROR)
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    stack.enter_context(redirect_stdout(io.StringIO()))
+    stack.enter_context(redirect_stderr(io.StringIO()))
+
+
+_SILENCE = _Silence()
+_ANSWERS = threading.Lock()
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
