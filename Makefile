@@ -51,7 +51,7 @@ lock: install
 matrix: $(MATRIX_STAMPS)
 
 ship: install
-	$(BIN)/tinysam2 ship
+	$(BIN)/tinysam2 ship --overwrite
 
 lint: install
 	$(BIN)/ruff check .

@@ -56,6 +56,12 @@ def subject_line(report: Mapping) -> str:
     return f"{report['preset']} on {name}: {frames}{size}, {objects}"
 
 
+def licence_line(report: Mapping) -> str:
+    """The terms of the weights, in one line."""
+    trained_on = f", trained on {', '.join(report['trained_on'])}" if report["trained_on"] else ""
+    return f"Licence of the weights: {report['licence']}{trained_on}."
+
+
 def states_line(report: Mapping) -> str:
     """How many calls of the memory encoder were in each state of the bank, and which state none was in."""
     met = [
@@ -65,6 +71,21 @@ def states_line(report: Mapping) -> str:
     ]
     uncovered = f"; not covered: {', '.join(report['uncovered'])}" if report["uncovered"] else ""
     return f"{', '.join(met)}{uncovered}"
+
+
+def layout_line(target: Mapping) -> str:
+    """Whether a target's inputs and outputs are contiguous in memory, and which are not."""
+    if target["layouts"] is None:
+        return "not available"
+    tensors = [
+        (f"{program} {tensor['name']}", tensor["contiguous"])
+        for program, layout in target["layouts"].items()
+        for tensor in (*layout["inputs"], *layout["outputs"])
+    ]
+    wrong = [name for name, contiguous in tensors if not contiguous]
+    if not wrong:
+        return f"all {len(tensors)} tensors contiguous"
+    return f"{len(wrong)} of {len(tensors)} tensors not contiguous: {', '.join(wrong)}"
 
 
 def _counted(count: int, what: str) -> str:

@@ -7,7 +7,9 @@ from tinysam2.validation.reporting.figures import (
     failed_gates,
     gate_sentence,
     headline,
+    layout_line,
     least_sqnr,
+    licence_line,
     states_line,
     subject_line,
     written,
@@ -18,12 +20,14 @@ COLUMNS = ("target", "verdict", "least SQNR", "mean IoU", "least IoU", "bank an 
 
 def render_markdown(report: Mapping) -> str:
     """The verdicts, tables with a line for each target and each clip, and every failed gate, from the JSON report."""
-    lines = [f"## {headline(report)}", "", _escaped(subject_line(report)), ""]
+    lines = [f"## {headline(report)}", "", _escaped(subject_line(report)), "", _escaped(licence_line(report)), ""]
     if not report["trained"]:
         lines += ["Untrained weights: the agreement is real, the masks mean nothing.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|---|---|--:|--:|--:|--:|--:|--:|"]
     lines += [_row(target) for target in report["targets"]]
-    lines += ["", *_clips(report), "", f"Memory bank, calls by state: {_escaped(states_line(report))}."]
+    layouts = "; ".join(f"{target['target']} {layout_line(target)}" for target in report["targets"])
+    lines += ["", *_clips(report), "", f"Memory layout: {_escaped(layouts)}."]
+    lines += ["", f"Memory bank, calls by state: {_escaped(states_line(report))}."]
     failed = list(failed_gates(report))
     if failed:
         lines += ["", "### What failed", ""]

@@ -1,11 +1,14 @@
 """The report of a validation: every measurement and verdict, as data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
+from tinysam2.core.artifacts import UNKNOWN_LICENCE
+from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import Budget
+from tinysam2.validation.memory.gates import is_of_growth
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
 from tinysam2.validation.parity.check import ChainParity, ProgramParity
@@ -34,7 +37,8 @@ class TargetReport:
     """One target's artifacts: what was measured and whether it passed.
 
     memory: what the artifacts tell; None where they do not. measured: in a fresh process; None where it was not.
-    not_available: what the target does not offer, so that no gate judges it.
+    not_available: what the target does not offer, so that no gate judges it. layouts: how the programs' tensors lie in
+    memory; None where the artifacts do not tell.
     """
 
     target: str
@@ -47,6 +51,7 @@ class TargetReport:
     measured: MeasuredMemory | None
     gates: tuple[Gate, ...]
     not_available: tuple[str, ...] = ()
+    layouts: Layouts | None = None
 
     @property
     def passed(self) -> bool:
@@ -56,6 +61,7 @@ class TargetReport:
         return {
             **asdict(self),
             "memory": self.memory and _memory_json(self.memory),
+            "layouts": self.layouts and {name: _layout_json(layout) for name, layout in self.layouts.items()},
             "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
             "chain": self._chain_json(),
             "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],
@@ -73,7 +79,7 @@ class TargetReport:
             }
             for clip in self.chain.clips
         ]
-        names = ("mean_iou", "min_iou", "sqnr_by_state", "score", "float_score")
+        names = ("mean_iou", "min_iou", "raw_iou", "sqnr_by_state", "score", "float_score")
         return {**asdict(self.chain), "clips": clips, **{name: getattr(self.chain, name) for name in names}}
 
 
@@ -81,7 +87,8 @@ class TargetReport:
 class Report:
     """A whole validation: the float model, the clips, and every target.
 
-    trained: whether the weights were ever trained; where not, parity is real and masks mean nothing.
+    trained: whether the weights were ever trained; where not, parity is real and masks mean nothing. licence,
+    trained_on: the weights' terms, and the data sets behind them.
     float_memory, float_measured: the float model's, as a target's are. environment: this process's, unless given.
     """
 
@@ -95,6 +102,8 @@ class Report:
     float_measured: MeasuredMemory | None
     targets: tuple[TargetReport, ...]
     environment: Environment = field(default_factory=this_environment)
+    licence: str = UNKNOWN_LICENCE
+    trained_on: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -112,6 +121,19 @@ class Report:
         """The states of the bank that no call met."""
         return tuple(name for name, calls in self.states.items() if not calls.met)
 
+    def reproducible(self) -> "Report":
+        """The report without what differs from one run to the next: the memory that processes took, and the verdicts
+        on it where they passed."""
+        targets = (
+            replace(
+                target,
+                measured=None,
+                gates=tuple(gate for gate in target.gates if not (is_of_growth(gate) and gate.passed)),
+            )
+            for target in self.targets
+        )
+        return replace(self, float_measured=None, targets=tuple(targets))
+
     def to_json(self) -> dict:
         return {
             "report_version": REPORT_VERSION,
@@ -126,3 +148,10 @@ class Report:
 
 def _memory_json(memory: ModelMemory) -> dict:
     return {**asdict(memory), "total": asdict(memory.total)}
+
+
+def _layout_json(layout: ProgramLayout) -> dict:
+    def tensors(side: tuple[TensorLayout, ...]) -> list[dict]:
+        return [{**asdict(tensor), "strides": tensor.strides, "contiguous": tensor.contiguous} for tensor in side]
+
+    return {"inputs": tensors(layout.inputs), "outputs": tensors(layout.outputs)}
