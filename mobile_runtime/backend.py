@@ -8,6 +8,7 @@ import numpy as np
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import ProgramSpec, program_contract
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.exclusive import ExclusiveUse
 from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 
@@ -17,6 +18,8 @@ class Backend(ABC):
 
     target: the runtime's name. runtime: what really executes, in words. config: the model's. io_dtype: of the
     arrays that the artifact itself takes; `run` converts, and a bank of such arrays is what the phone holds.
+
+    Threads: one backend a thread. A backend that runs in two threads at once refuses the second.
     """
 
     target: str
@@ -26,10 +29,16 @@ class Backend(ABC):
         self.config = config
         self.io_dtype = np.dtype(io_dtype)
         self.contract: Mapping[str, ProgramSpec] = program_contract(config)
+        self._exclusive = ExclusiveUse(
+            f"this {type(self).__name__} is running in another thread; load a backend for each thread"
+        )
 
     def run(self, program: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on the contract's inputs (others are ignored) and returns its outputs by name, in the
-        artifact's own dtype and memory layout."""
+        artifact's own dtype and memory layout.
+
+        Raises InputError where another thread is running this backend.
+        """
         spec = self.contract[program]
         inputs = {}
         for tensor in spec.inputs:
@@ -37,7 +46,8 @@ class Backend(ABC):
             if value.shape != tensor.shape:
                 raise ValueError(f"{program}.{tensor.name} is {value.shape}; it must be {tensor.shape}")
             inputs[tensor.name] = value
-        return self.execute(program, inputs)
+        with self._exclusive:
+            return self.execute(program, inputs)
 
     @abstractmethod
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from tinysam2.data.preprocessing import Preprocessor, frame_logits
 from tinysam2.data.prompts import Prompt
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
 from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.exclusive import ExclusiveUse
 
 Tensors = dict[str, np.ndarray]
 
@@ -27,19 +28,44 @@ class Tracker:
 
     Runs any backend. An object begins with its first prompt; a later prompt corrects it. Source: SAM 2's
     `track_step`, with the memory bank as explicit inputs and outputs. preprocessor: the frame contract's, unless given.
+
+    Threads: one tracker, with a backend of its own, a thread. A tracker that is used by two threads at once refuses
+    the second with an InputError.
     """
 
     def __init__(self, backend: Backend, preprocessor: Preprocessor | None = None) -> None:
         self.backend = backend
         self.preprocessor = preprocessor or Preprocessor(backend.config.image_size, backend.config.mask_size)
         self.banks: dict[int, Tensors] = {}
+        self._exclusive = ExclusiveUse(
+            "this tracker is in use by another thread; make a tracker, with a backend of its own, for each thread"
+        )
 
     def track(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None) -> TrackedFrame:
         """The objects on the next frame: uint8 RGB [H, W, 3]; prompts: by object id (1..255), for this frame.
 
         Raises InputError where a prompt does not fit the frame, or nothing was ever prompted.
         """
-        prompts = prompts or {}
+        with self._exclusive:
+            return self._track(frame, prompts or {})
+
+    def segment(self, image: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
+        """The prompted objects on one image alone, uint8 RGB [H, W, 3]: nothing is recalled or remembered.
+
+        Raises InputError where a prompt does not fit the image, or there is none.
+        """
+        with self._exclusive:
+            self._check(image, prompts)
+            if not prompts:
+                raise InputError("there is nothing to segment; prompt an object on the image")
+            encoded, bank = self._encode(image), self._empty_bank()
+            objects = {
+                object_id: tracked_object(self._decode(image, encoded, prompt, bank), *_size(image))
+                for object_id, prompt in sorted(prompts.items())
+            }
+        return TrackedFrame(objects, *_size(image))
+
+    def _track(self, frame: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
         self._check(frame, prompts)
         if not prompts and not self.banks:
             raise InputError("there is nothing to track; prompt an object on this frame or an earlier one")
@@ -54,21 +80,6 @@ class Tracker:
         # All at once, so that a program that fails leaves every object where it was.
         self.banks = banks
         return TrackedFrame(objects, *_size(frame))
-
-    def segment(self, image: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
-        """The prompted objects on one image alone, uint8 RGB [H, W, 3]: nothing is recalled or remembered.
-
-        Raises InputError where a prompt does not fit the image, or there is none.
-        """
-        self._check(image, prompts)
-        if not prompts:
-            raise InputError("there is nothing to segment; prompt an object on the image")
-        encoded, bank = self._encode(image), self._empty_bank()
-        objects = {
-            object_id: tracked_object(self._decode(image, encoded, prompt, bank), *_size(image))
-            for object_id, prompt in sorted(prompts.items())
-        }
-        return TrackedFrame(objects, *_size(image))
 
     def _empty_bank(self) -> Tensors:
         return empty_bank(self.backend.config, self.backend.io_dtype)
@@ -91,7 +102,8 @@ class Tracker:
 
     def remove(self, object_id: int) -> None:
         """Forgets an object and frees its bank; `KeyError` where there is none of that id."""
-        del self.banks[object_id]
+        with self._exclusive:
+            del self.banks[object_id]
 
     @property
     def bank_bytes(self) -> int:

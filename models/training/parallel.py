@@ -1,6 +1,5 @@
 """How a run is executed: by which processes, as `torchrun` starts them, on which device, and who is told."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from tinysam2.core.workers import place_under_torchrun
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Execution:
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The process group that `torchrun` described, or this process alone where it did not."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    place = place_under_torchrun()
+    if place is None or place.count == 1:
         yield Processes()
         return
     # The log's figures are averaged on the CPU wherever the gradients are.

@@ -55,6 +55,17 @@ def test_a_tensor_that_was_not_given_is_named():
         EchoBackend(NANO).run("mask_decoder", given)
 
 
+def test_a_backend_is_free_again_after_a_program_that_failed():
+    class Failing(EchoBackend):
+        def execute(self, program, inputs):
+            raise ArithmeticError
+
+    backend = Failing(NANO)
+    for _ in range(2):
+        with pytest.raises(ArithmeticError):
+            backend.run("mask_decoder", zeros("mask_decoder"))
+
+
 def test_a_backend_without_an_artifact_has_no_memory_to_tell():
     assert EchoBackend(NANO).memory() is None
 

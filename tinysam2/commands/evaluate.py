@@ -1,7 +1,6 @@
 """`tinysam2 evaluate`: a model's masks on a data set, and how good they are."""
 
 import json
-import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,11 @@ from tinysam2.data.prompt_kinds import PROMPTS
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     STDOUT,
+    GivenSharing,
     Named,
     data_option,
     json_file_option,
+    sharing_options,
     split_option,
 )
 from tinysam2.inputs.runnable import ModelChoice, model_options
@@ -49,6 +50,7 @@ PLOT = "scores.png"
 )
 @click.option("--output", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="Folder for masks, scores and plot.")
 @json_file_option
+@sharing_options
 def command(
     data: Path,
     split: str | None,
@@ -56,18 +58,21 @@ def command(
     prompt: str,
     output: Path,
     json_file: Path | None,
+    sharing: GivenSharing,
 ) -> None:
     """Track every object of a data set from its first frame on, and score the masks as `tinysam2 score` does.
 
-    An interrupted run goes on where it stopped. torchrun shares the sequences out among processes.
+    An interrupted run goes on where it stopped. Processes that torchrun starts, or that are told --rank and --workers,
+    share the sequences; the first gathers the scores.
 
     \b
     Example:
       tinysam2 evaluate --data davis2017 --split val --output davis-nano
       tinysam2 evaluate --data clips --backend executorch --prompt click-3 --output clicked --json clicked.json
+      tinysam2 evaluate --data davis2017 --split val --output shared --rank 1 --workers 4
       torchrun --nproc-per-node 2 -m tinysam2 evaluate --data davis2017 --split val --output davis-nano
     """
-    rank, workers = _place_among_workers()
+    place = sharing.place
 
     from tinysam2.data.datasets import open_dataset
     from tinysam2.inputs.destinations import check_apart, check_shared_folder
@@ -86,19 +91,19 @@ def command(
     if to_file is not None:
         check_output_file(to_file)
         check_apart(to_file, (data, output))
-    with shown_steps(visible=rank == 0) as steps:
+    with shown_steps(visible=place.rank == 0) as steps:
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
         with choice.opened(steps.begin) as model:
             settings = _settings(data, split, sequences, model, prompt)
             settings.claim(output)
-            mine = share_of(sequences, rank, workers)
+            mine = share_of(sequences, place.rank, place.count)
             with one_thread():
                 evaluate_sequences(partial(Tracker, model.backend), mine, output, prompt, steps.counted)
-        if rank > 0:
+        if place.rank > 0:
             return
-        steps.begin("waiting for the other processes" if workers > 1 else "gathering the scores")
-        score = DatasetScore(tuple(gathered(sequences, output)))
+        steps.begin("waiting for the other processes" if place.count > 1 else "gathering the scores")
+        score = DatasetScore(tuple(gathered(sequences, output, sharing.wait)))
         steps.begin("drawing the scores")
         draw_scores(score.to_json(), output / PLOT, _title(settings))
 
@@ -113,11 +118,6 @@ def command(
     click.echo(f"{output}: masks of {settings.sequences} sequences, {settings.frames} frames; {PLOT}")
     if to_file:
         click.echo(f"scores: {json_file}")
-
-
-def _place_among_workers() -> tuple[int, int]:
-    """This process's rank and how many there are, as torchrun tells them; alone without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def _settings(

@@ -11,6 +11,7 @@ from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import TARGETS, TORCH, target
+from tinysam2.core.workers import WorkerPlace, place_under_torchrun
 from tinysam2.inputs.training import DEVICES, GivenMachine, GivenVideos
 
 DEFAULT_PRESET = "nano"
@@ -217,6 +218,47 @@ def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:
         return command
 
     return add
+
+
+@dataclass(frozen=True)
+class GivenSharing:
+    """How a command's work is shared. place: this process's. wait: seconds without progress of the others after which
+    one counts as missing."""
+
+    place: WorkerPlace
+    wait: float
+
+
+def _sharing(rank: int | None, workers: int | None, wait: float) -> GivenSharing:
+    if (rank is None) != (workers is None):
+        raise InputError("--rank and --workers belong together; give both or neither")
+    launched = place_under_torchrun()
+    if rank is None or workers is None:
+        return GivenSharing(launched or WorkerPlace(), wait)
+    if launched:
+        raise InputError("torchrun says which worker this is; leave --rank and --workers out")
+    return GivenSharing(WorkerPlace(rank, workers), wait)
+
+
+sharing_options = grouped(
+    "sharing",
+    _sharing,
+    {
+        "rank": click.option("--rank", type=int, metavar="N", help="This worker, 0 to WORKERS - 1."),
+        "workers": click.option(
+            "--workers", type=int, metavar="N", help="Processes that share the work, each with a rank of its own."
+        ),
+        "wait": click.option(
+            "--wait",
+            type=click.FloatRange(min=0),
+            default=3600.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long the first worker waits for the next sequence of the others.",
+        ),
+    },
+)
+"""`--rank`, `--workers` and `--wait`, as `sharing`, a `GivenSharing`; without the first two, as torchrun says."""
 
 
 @dataclass(frozen=True)

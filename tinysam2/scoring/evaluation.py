@@ -1,6 +1,7 @@
 """Evaluation: a model follows every object of every sequence from its first frame on, and its masks are scored."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -136,18 +137,25 @@ def share_of(sequences: Sequence[AnnotatedSequence], rank: int, workers: int) ->
     return [sequences[index] for index in sorted(mine)]
 
 
-def gathered(sequences: Iterable[AnnotatedSequence], folder: Path) -> list[SequenceScore]:
+def gathered(sequences: Sequence[AnnotatedSequence], folder: Path, patience: float = math.inf) -> list[SequenceScore]:
     """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
 
-    It waits without end for a worker that died: whatever started the workers has to end them all then, as torchrun
-    does. Raises InputError where a score cannot be read.
+    patience: seconds without a newly finished sequence after which a worker counts as missing.
+    Raises InputError where one is missing, or a score cannot be read.
     """
-    scores = []
-    for sequence in sequences:
-        while not is_finished(folder / sequence.name):
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        scores.append(_read_score(folder / sequence.name))
-    return scores
+    homes = [folder / sequence.name for sequence in sequences]
+    missing, since = homes, time.monotonic()
+    while left := [home for home in missing if not is_finished(home)]:
+        if len(left) < len(missing):
+            since = time.monotonic()
+        missing = left
+        if time.monotonic() - since > patience:
+            raise InputError(
+                f"{', '.join(home.name for home in left)} in {folder}: not finished, and no sequence was for "
+                f"{patience:g} seconds; another worker is missing: start every rank, or wait longer (--wait)"
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return [_read_score(home) for home in homes]
 
 
 def _prompts(
