@@ -2,14 +2,20 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tinysam2.converters.bundle import platforms, write_bundle
+from tinysam2.converters.bundle.platforms import platforms
+from tinysam2.converters.bundle.writer import Contents, write_bundle
 from tinysam2.core.artifacts import ArtifactCard, read_card
 from tinysam2.core.config import preset
 from tinysam2.core.contract import bank_spec, program_contract
+from tinysam2.core.errors import InputError
+from tinysam2.core.frame_contract import frame_section
+from tinysam2.core.manifest import manifest_schema, read_manifest
 from tinysam2.core.targets import TARGETS
 
 NANO = preset("nano")
@@ -45,7 +51,8 @@ def make_artifacts(folder: Path) -> list[ArtifactCard]:
 
 
 def report_of(**passed: bool) -> dict:
-    return {"targets": [{"target": name, "passed": passed.get(name, True)} for name in TARGETS]}
+    targets = [{"target": name, "passed": passed.get(name, True)} for name in TARGETS]
+    return {"targets": targets, "budget": {"bank": {"mib": 0.025}}}
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +66,10 @@ def artifacts(tmp_path_factory) -> Path:
 def bundle(artifacts, tmp_path):
     """Writes a bundle and returns its folder and its manifest."""
 
-    def write(platform: str, **passed: bool) -> tuple[Path, dict]:
+    def write(platform: str, golden=None, **passed: bool) -> tuple[Path, dict]:
         cards = [read_card(artifacts, target) for target in TARGETS.values()]
         folder = tmp_path / "new" / platform
-        write_bundle(platform, cards, artifacts, report_of(**passed), "<!DOCTYPE html>", folder)
+        write_bundle(platform, cards, artifacts, Contents(report_of(**passed), "<!DOCTYPE html>", golden), folder)
         return folder, json.loads((folder / "manifest.json").read_text())
 
     return write
@@ -94,8 +101,9 @@ def test_the_artifacts_are_copied_as_they_are_and_can_be_loaded_from_the_bundle(
         assert read_card(folder, TARGETS[name]) == read_card(artifacts, TARGETS[name])
     originals = contents(artifacts)
     copied = contents(folder)
-    del copied["manifest.json"], copied["report.json"], copied["report.html"]
-    assert copied.items() <= originals.items()
+    assert copied.items() >= {name: data for name, data in originals.items() if name in copied}.items()
+    files = {file for name in manifest["targets"] for file in read_card(folder, TARGETS[name]).files.values()}
+    assert {name.partition("/")[0] for name in originals if name in copied} >= files
 
 
 @pytest.mark.parametrize("platform", platforms())
@@ -148,35 +156,104 @@ def test_the_manifest_says_where_the_weights_come_from_and_that_they_are_untrain
         "source": "seeded weights (nano, seed 2605)",
         "sha256": "ab" * 32,
         "trained": False,
+        "licence": "not stated",
+        "trained_on": [],
     }
 
 
-def test_the_manifest_tells_every_tensor_of_every_program(bundle):
+def test_the_manifest_tells_every_tensor_of_every_program_in_call_order(bundle):
     _, manifest = bundle("ios")
-    for name, spec in program_contract(NANO).items():
-        told = manifest["programs"][name]
+    assert [program["name"] for program in manifest["programs"]] == list(program_contract(NANO))
+    for told, spec in zip(manifest["programs"], program_contract(NANO).values(), strict=True):
         assert [(t["name"], tuple(t["shape"])) for t in told["inputs"]] == [(t.name, t.shape) for t in spec.inputs]
         assert [(t["name"], tuple(t["shape"])) for t in told["outputs"]] == [(t.name, t.shape) for t in spec.outputs]
+        assert {t["layout"] for t in told["inputs"] + told["outputs"]} == {"contiguous"}
 
 
-def test_the_manifest_tells_what_to_do_around_the_calls(bundle):
+def test_the_manifest_tells_how_the_bank_begins_and_what_feeds_it(bundle):
     _, manifest = bundle("ios")
-    frame = manifest["frame"]
-    assert frame["calls"] == list(program_contract(NANO)) == list(manifest["programs"])
-    assert frame["image"]["size"] == [256, 256]
-    assert frame["points"]["most"] == 4
-    assert frame["mask_prompt"]["size"] == frame["mask_logits"]["size"] == [64, 64]
-    assert frame["bank"]["tensors"] == [tensor.name for tensor in bank_spec(NANO)]
-    assert frame["bank"]["empty"] == "zeros, and -1 in slot_age and pointer_age"
+    assert [(t["name"], tuple(t["shape"]), t["fed_back_from"]) for t in manifest["bank"]["tensors"]] == [
+        (tensor.name, tensor.shape, f"next_{tensor.name}") for tensor in bank_spec(NANO)
+    ]
+    initial = {tensor["name"]: tensor["initial"] for tensor in manifest["bank"]["tensors"]}
+    assert {name for name, value in initial.items() if value == -1.0} == {"slot_age", "pointer_age"}
+    assert {value for name, value in initial.items() if "age" not in name} == {0.0}
+
+
+def test_the_manifest_repeats_the_frame_contract(bundle):
+    _, manifest = bundle("ios")
+    assert manifest["frame"] == frame_section(NANO)
+
+
+def test_the_manifest_holds_the_bank_to_the_reports_budget(bundle):
+    _, manifest = bundle("android")
+    floats = sum(int(np.prod(tensor.shape)) for tensor in bank_spec(NANO))
+    assert manifest["budget"] == {
+        "bank_bytes_per_object": 4 * floats,
+        "limit_bytes_per_object": int(0.025 * 2**20),
+        "passed": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("platform", "oldest"), [("ios", {"ios": "17.0", "macos": "14.0"}), ("android", {"min_sdk": 24})]
+)
+def test_the_manifest_names_the_oldest_systems(bundle, platform, oldest):
+    _, manifest = bundle(platform)
+    assert manifest["deployment"] == oldest
 
 
 def test_each_target_says_how_it_is_run(bundle):
     _, manifest = bundle("android")
     told = manifest["targets"]["tflite"]
     assert (told["precision"], told["io_dtype"]) == ("fp32", "float32")
-    assert told["runtime"] == TARGETS["tflite"].runtime
-    assert told["tensors_are_passed"] == TARGETS["tflite"].addressing
-    assert told["versions"] == {"torch": "2.13.0"}
+    assert told["runtime"] == {
+        "name": "LiteRT", "package": "com.google.ai.edge.litert:litert", "minimum_version": "2.3.0"
+    }  # fmt: skip
+    assert (told["inputs_by"], told["outputs_by"]) == ("name", "output_index")
+    assert (manifest["targets"]["executorch"]["inputs_by"], told["versions"]) == ("position", {"torch": "2.13.0"})
+
+
+def test_the_schema_travels_with_the_manifest_which_fits_it(bundle):
+    folder, manifest = bundle("ios")
+    assert json.loads((folder / "manifest.schema.json").read_text()) == manifest_schema()
+    assert read_manifest(folder / "manifest.json") == manifest
+
+
+def test_golden_vectors_are_written_by_the_caller_and_listed(bundle):
+    asked = []
+
+    def golden(folder: Path, cards) -> None:
+        asked.extend(card.target for card in cards)
+        (folder / "index.json").write_text("{}")
+
+    _, manifest = bundle("android", golden=golden)
+    assert asked == ["executorch", "tflite"]
+    assert manifest["golden"] == "golden/index.json"
+    assert "golden/index.json" in manifest["files"]
+
+
+def test_without_golden_vectors_the_manifest_says_so(bundle):
+    _, manifest = bundle("android")
+    assert manifest["golden"] is None
+
+
+def test_host_code_is_copied_without_what_building_leaves(bundle, tmp_path, monkeypatch):
+    (tmp_path / "hosts/android/src/build").mkdir(parents=True)
+    (tmp_path / "hosts/android/src/Tracker.kt").write_text("class Tracker")
+    (tmp_path / "hosts/android/src/build/Tracker.class").write_text("compiled")
+    monkeypatch.setattr("tinysam2.converters.bundle.platforms.HOSTS", tmp_path / "hosts")
+    folder, manifest = bundle("android")
+    assert (folder / "host/src/Tracker.kt").read_text() == "class Tracker"
+    assert [name for name in manifest["files"] if name.startswith("host/")] == ["host/src/Tracker.kt"]
+
+
+def test_artifacts_of_different_checkpoints_make_no_bundle(artifacts, tmp_path):
+    cards = [read_card(artifacts, target) for target in TARGETS.values()]
+    cards[1] = replace(cards[1], weights_digest="cd" * 32, weights="other.safetensors")
+    with pytest.raises(InputError, match=r"of seeded weights .* and executorch artifacts of other.safetensors"):
+        write_bundle("ios", cards, artifacts, Contents(report_of(), ""), tmp_path / "ios")
+    assert not (tmp_path / "ios").exists()
 
 
 def test_a_folder_that_is_there_already_is_left_alone(bundle, tmp_path):

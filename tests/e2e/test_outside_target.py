@@ -11,6 +11,7 @@ from PIL import Image
 
 import tinysam2
 from tinysam2.core.artifacts import read_card
+from tinysam2.core.manifest import read_manifest
 from tinysam2.validation.memory.measured import can_measure
 from tinysam2.validation.memory.process import measure_artifacts
 
@@ -107,14 +108,17 @@ def test_locating_is_refused_for_want_of_intermediate_values(converted, run_tiny
 
 
 def test_a_bundle_for_its_platform_holds_it(validated, converted, onnx, tmp_path):
-    from tinysam2.converters.bundle import platforms, write_bundle
+    from tinysam2.converters.bundle.platforms import platforms
+    from tinysam2.converters.bundle.writer import Contents, write_bundle
 
     assert "desktop" in platforms()
     report = json.loads((converted / "report.json").read_text())
-    write_bundle("desktop", [read_card(converted, onnx)], converted, report, "<p>page</p>", tmp_path / "desktop")
-    manifest = json.loads((tmp_path / "desktop" / "manifest.json").read_text())
+    contents = Contents(report, "<p>page</p>")
+    write_bundle("desktop", [read_card(converted, onnx)], converted, contents, tmp_path / "desktop")
+    manifest = read_manifest(tmp_path / "desktop" / "manifest.json")
     assert manifest["parity"] == {"passed": True, "targets": {"onnx": True}, "report": "report.json"}
-    assert manifest["targets"]["onnx"]["tensors_are_passed"] == "by the contract's names"
+    assert manifest["targets"]["onnx"]["inputs_by"] == "name"
+    assert manifest["targets"]["onnx"]["runtime"]["package"] == "onnxruntime"
     assert {f"{program}.onnx" for program in PROGRAMS} <= set(manifest["files"])
 
 

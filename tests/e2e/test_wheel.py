@@ -13,10 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LINKED = ("converters", "mobile_runtime", "models", "validation")
-SOURCES = ("tinysam2", *LINKED, "LICENSE", "README.md", "pyproject.toml")
+SOURCES = ("tinysam2", *LINKED, "hosts", "LICENSE", "README.md", "pyproject.toml")
 
 DATA = (
     "tinysam2/py.typed",
+    "tinysam2/core/manifest.schema.json",
+    "tinysam2/hosts/README.md",
     "tinysam2/models/weights/README.md",
     "tinysam2/models/weights/nano.safetensors",
     "tinysam2/models/weights/nano-int8.safetensors",

@@ -73,7 +73,8 @@ def command(
     with shown_steps() as steps, tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         steps.begin("loading the model and the toolchains")
         from tinysam2.converters import convert
-        from tinysam2.converters.bundle import platforms, write_bundle
+        from tinysam2.converters.bundle.platforms import platforms
+        from tinysam2.converters.bundle.writer import Contents, write_bundle
         from tinysam2.models.weights.checkpoint import load_model, shipped_weights
         from tinysam2.validation.parity.scenes import sample_scene
         from tinysam2.validation.reporting.gallery import Gallery
@@ -103,10 +104,10 @@ def command(
         shipped_to = [name for name in platforms() if any(name in card.target_entry.shipped_for for card in cards)]
         if shipped:
             steps.begin("writing the bundles")
-            page = render_page(report.to_json(), gallery.shots())
+            contents = Contents(report.to_json(), render_page(report.to_json(), gallery.shots()))
             with atomic_path(output) as bundles:
                 for platform in shipped_to:
-                    write_bundle(platform, cards, artifacts, report.to_json(), page, bundles / platform)
+                    write_bundle(platform, cards, artifacts, contents, bundles / platform)
     print_report(report)
     if left_out:
         click.echo(f"left out, not available in {INT8}: {', '.join(left_out)}")

@@ -1,7 +1,7 @@
 """The card that lies beside a target's artifacts and says what they are: `coreml.json`, `executorch.json`, ..."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
 from tinysam2.core.targets import TARGETS, Target, target
 
+UNKNOWN_LICENCE = "not stated"
+"""The licence of weights whose file names none."""
+
 
 @dataclass(frozen=True)
 class ArtifactCard:
@@ -18,7 +21,8 @@ class ArtifactCard:
 
     files: program -> the file or package that holds it, in the same folder; programs may share one.
     io_dtype: dtype of the artifact's inputs and outputs. weights: where they come from; weights_digest: their
-    sha256; trained: whether they ever were. versions: package -> version that made the artifact.
+    sha256; trained: whether they ever were; licence, trained_on: as `LoadedModel`. versions: package -> version that made
+    the artifact.
     """
 
     target: str
@@ -30,6 +34,12 @@ class ArtifactCard:
     weights_digest: str
     trained: bool
     versions: Mapping[str, str]
+    licence: str = UNKNOWN_LICENCE
+    trained_on: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        # JSON knows lists alone.
+        object.__setattr__(self, "trained_on", tuple(self.trained_on))
 
     @property
     def config(self) -> ModelConfig:
@@ -68,6 +78,8 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
             and all(Path(file).name == file for file in card.files.values())
             and isinstance(card.trained, bool)
             and isinstance(card.versions, dict)
+            and isinstance(card.licence, str)
+            and all(isinstance(data, str) for data in card.trained_on)
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is not an artifact card that this version can read; convert again") from error

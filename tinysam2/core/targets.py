@@ -31,6 +31,25 @@ RESERVED = (TORCH, "report", "manifest")
 """Names that no target may have: the float model's, and those of the JSON files beside a card."""
 
 
+BY_NAME, BY_POSITION, BY_OUTPUT_INDEX = "name", "position", "output_index"
+ADDRESSING = (BY_NAME, BY_POSITION, BY_OUTPUT_INDEX)
+"""How a program's tensors are passed: by the contract's names, in its order, or named `output_0`, `output_1`, ... in its
+order."""
+
+
+@dataclass(frozen=True)
+class RuntimePackage:
+    """What an app adds to run a target's artifacts.
+
+    name: as its makers spell it. minimum_version: the oldest that runs what the pinned exporter writes.
+    packages: platform -> the package by which an app gets it there.
+    """
+
+    name: str
+    minimum_version: str
+    packages: "Mapping[str, str]"
+
+
 @dataclass(frozen=True)
 class Target:
     """One runtime that the programs are converted for.
@@ -39,7 +58,7 @@ class Target:
     its distributions' names too. extra: what installs them (`tinysam2[extra]`); None where no extra does.
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
-    addressing: how a program's tensors are passed to it. float_weights: whether the converter takes int8 weights
+    inputs_by, outputs_by: how a program's tensors are passed, one of `ADDRESSING`. float_weights: whether the converter takes int8 weights
     in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`. weight_only_int8: whether it
     takes int8 weights beside float activations (a recipe's w8).
 
@@ -60,8 +79,9 @@ class Target:
     backend: str | None
     precisions: "Mapping[str, str]"
     shipped_for: tuple[str, ...]
-    runtime: str
-    addressing: str
+    runtime: RuntimePackage
+    inputs_by: str = BY_NAME
+    outputs_by: str = BY_NAME
     extra: str | None = None
     integer_reader: str | None = None
     value_reader: str | None = None
@@ -137,6 +157,11 @@ def register_target(target: Target) -> None:
                 f"target {target.name} has inputs of '{dtype}' in {precision}; they must be one of: "
                 f"{', '.join(IO_DTYPES)}"
             )
+    for how in (target.inputs_by, target.outputs_by):
+        if how not in ADDRESSING:
+            raise InputError(
+                f"target {target.name} passes tensors by '{how}'; it must be one of: {', '.join(ADDRESSING)}"
+            )
     _TARGETS[target.name] = target
 
 
@@ -157,8 +182,7 @@ for _entry in (
         value_reader="tinysam2.validation.locating.read_coreml",
         precisions=MappingProxyType({"fp16": "float16", "fp32": "float32", INT8: "float32"}),
         shipped_for=("ios",),
-        runtime="Core ML, iOS 17 or newer",
-        addressing="by the contract's names",
+        runtime=RuntimePackage("Core ML", "17.0", MappingProxyType({"ios": "CoreML.framework, part of iOS"})),
         weight_only_int8=True,
     ),
     Target(
@@ -172,8 +196,18 @@ for _entry in (
         value_reader="tinysam2.validation.locating.read_executorch",
         precisions=MappingProxyType({"fp32": "float32", INT8: "float32"}),
         shipped_for=("ios", "android"),
-        runtime="ExecuTorch with the XNNPACK backend, as new as the exporter",
-        addressing="by position, in the contract's order",
+        runtime=RuntimePackage(
+            "ExecuTorch with XNNPACK",
+            "1.5.1",
+            MappingProxyType(
+                {
+                    "ios": "https://github.com/pytorch/executorch (Swift package, branch swiftpm-1.5.1)",
+                    "android": "org.pytorch:executorch-android",
+                }
+            ),
+        ),
+        inputs_by=BY_POSITION,
+        outputs_by=BY_POSITION,
     ),
     Target(
         name="tflite",
@@ -186,8 +220,8 @@ for _entry in (
         value_reader="tinysam2.validation.locating.read_tflite",
         precisions=MappingProxyType({"fp32": "float32", "fp16": "float32", INT8: "float32"}),
         shipped_for=("android",),
-        runtime="LiteRT 2 (com.google.ai.edge.litert:litert)",
-        addressing="inputs by the contract's names; outputs output_0, output_1, ... in the contract's order",
+        runtime=RuntimePackage("LiteRT", "2.3.0", MappingProxyType({"android": "com.google.ai.edge.litert:litert"})),
+        outputs_by=BY_OUTPUT_INDEX,
         float_weights=True,
     ),
 ):

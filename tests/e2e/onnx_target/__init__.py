@@ -1,6 +1,6 @@
 """A target from outside the package: ONNX Runtime, in fp32."""
 
-from tinysam2.core.targets import Target
+from tinysam2.core.targets import RuntimePackage, Target
 
 ONNX = Target(
     name="onnx",
@@ -10,6 +10,5 @@ ONNX = Target(
     backend="onnx_target.backend",
     precisions={"fp32": "float32"},
     shipped_for=("desktop",),
-    runtime="ONNX Runtime 1.20 or newer",
-    addressing="by the contract's names",
+    runtime=RuntimePackage("ONNX Runtime", "1.20", {"desktop": "onnxruntime"}),
 )

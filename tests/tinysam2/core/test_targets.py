@@ -9,7 +9,9 @@ import pytest
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import (
+    ADDRESSING,
     TARGETS,
+    RuntimePackage,
     Target,
     checked_precision,
     register_target,
@@ -40,8 +42,8 @@ def test_every_target_names_a_converter_and_a_backend_that_exist(chosen):
 def test_every_target_is_shipped_somewhere_and_says_how_it_is_run(chosen):
     assert set(chosen.shipped_for) <= {"ios", "android"}
     assert chosen.shipped_for
-    assert chosen.runtime
-    assert chosen.addressing
+    assert set(chosen.runtime.packages) == set(chosen.shipped_for)
+    assert {chosen.inputs_by, chosen.outputs_by} <= set(ADDRESSING)
 
 
 def test_the_registry_cannot_be_changed_by_accident():
@@ -103,8 +105,7 @@ OUTSIDE = Target(
     backend=None,
     precisions={"fp32": "float32"},
     shipped_for=(),
-    runtime="nothing",
-    addressing="by name",
+    runtime=RuntimePackage("nothing", "1", {}),
 )
 
 

@@ -1,0 +1,1 @@
+"""Bundles: the folder and the zip that an app takes, with everything it must know in one manifest."""
