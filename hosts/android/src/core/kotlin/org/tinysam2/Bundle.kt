@@ -9,9 +9,22 @@ internal class Bundle(
     private val folder: File,
 ) {
     private val manifestFile = File(folder, MANIFEST)
-    val manifest = Manifest(JsonValue.read(manifestFile))
 
-    val manifestSha256: String get() = sha256(manifestFile)
+    val manifestSha256 = sha256(manifestFile)
+    val manifest: Manifest
+
+    init {
+        val line =
+            try {
+                File(folder, DIGEST).readText()
+            } catch (error: IOException) {
+                throw BundleException("${File(folder, DIGEST)} cannot be read; copy the whole bundle", error)
+            }
+        if (line.substringBefore(' ') != manifestSha256) {
+            throw BundleException("$manifestFile is not the file that was shipped: $DIGEST differs; copy the bundle again")
+        }
+        manifest = Manifest(JsonValue.read(manifestFile))
+    }
 
     /** A target's artifacts. Throws [BundleException] where a file is missing or not the one that was shipped. */
     fun artifacts(targetName: String): Artifacts {
@@ -40,6 +53,9 @@ internal class Bundle(
 
     private companion object {
         const val MANIFEST = "manifest.json"
+
+        // One line, as sha256sum writes it.
+        const val DIGEST = "manifest.sha256"
     }
 }
 

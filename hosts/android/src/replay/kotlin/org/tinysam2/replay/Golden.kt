@@ -46,18 +46,23 @@ internal class Golden(
     /** A target's recorded answers, a frame each. */
     fun results(target: String): List<JsonValue> = root["trace"]["results"][target].list()
 
+    /** A tensor's values; whole numbers of a byte may be stored as bytes. */
     fun floats(name: JsonValue): FloatArray {
-        val entry = entry(name, "float32")
-        val floats = FloatArray(elements(entry))
-        at(name, entry, 4 * floats.size).asFloatBuffer().get(floats)
-        return floats
+        val entry = entry(name, "float32", "uint8")
+        val values = FloatArray(elements(entry))
+        if (entry.dtype == "uint8") {
+            bytes(name).forEachIndexed { i, value -> values[i] = (value.toInt() and 255).toFloat() }
+        } else {
+            at(name, entry, Float.SIZE_BYTES * values.size).asFloatBuffer().get(values)
+        }
+        return values
     }
 
     fun bytes(name: JsonValue): ByteArray {
         val entry = entry(name, "uint8")
-        val bytes = ByteArray(elements(entry))
-        at(name, entry, bytes.size).get(bytes)
-        return bytes
+        val values = ByteArray(elements(entry))
+        at(name, entry, values.size).get(values)
+        return values
     }
 
     /** Width and height of a tensor [h, w] or [h, w, 3]. */
@@ -85,10 +90,10 @@ internal class Golden(
 
     private fun entry(
         name: JsonValue,
-        dtype: String,
+        vararg dtypes: String,
     ): Entry {
         val entry = tensors[name.text()] ?: name.refuse("names no tensor of the index")
-        if (entry.dtype != dtype) name.refuse("is ${entry.dtype}; it must be $dtype")
+        if (entry.dtype !in dtypes) name.refuse("is ${entry.dtype}; it must be ${dtypes.joinToString()}")
         return entry
     }
 

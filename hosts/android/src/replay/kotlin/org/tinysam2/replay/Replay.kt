@@ -111,7 +111,7 @@ class Replay(
             mapOf(
                 "frame" to index,
                 "ids_sha256" to sha256(ids),
-                "iou" to tracked.objects.keys.associateWith { maskIou(reference, ids, it) },
+                "iou" to expected[index]["objects"].entries().keys.associateWith { maskIou(reference, ids, it.toInt()) },
             )
         }
     }
