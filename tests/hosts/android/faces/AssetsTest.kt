@@ -13,7 +13,11 @@ class AssetsTest {
     private val manager = AssetManager(assets)
 
     init {
-        for ((name, text) in listOf("manifest.json" to "{}", "model.tflite" to "weights", "golden/index.json" to "[]")) {
+        for ((name, text) in listOf(
+            "manifest.json" to "{}",
+            "model.tflite" to "weights",
+            "golden/index.json" to "[]",
+        )) {
             File(assets, "android/$name").also { it.parentFile.mkdirs() }.writeText(text)
         }
     }
@@ -22,7 +26,12 @@ class AssetsTest {
     fun `a bundle's files are copied with their folders`() {
         val folder = manager.installBundle("android", files)
         assertEquals(File(files, "android"), folder)
-        assertEquals(listOf("{}", "weights", "[]"), listOf("manifest.json", "model.tflite", "golden/index.json").map { File(folder, it).readText() })
+        assertEquals(
+            listOf("{}", "weights", "[]"),
+            listOf("manifest.json", "model.tflite", "golden/index.json").map {
+                File(folder, it).readText()
+            },
+        )
     }
 
     @Test

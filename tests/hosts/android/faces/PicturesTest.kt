@@ -34,7 +34,10 @@ class PicturesTest {
     @Test
     fun `an image keeps its planes' strides, its crop and its rotation`() {
         val frame = image(ImageFormat.YUV_420_888).toYuvFrame(rotation = 90)
-        assertEquals(listOf(16, 1, 16, 2), listOf(frame.y.rowStride, frame.y.pixelStride, frame.u.rowStride, frame.v.pixelStride))
+        assertEquals(
+            listOf(16, 1, 16, 2),
+            listOf(frame.y.rowStride, frame.y.pixelStride, frame.u.rowStride, frame.v.pixelStride),
+        )
         assertEquals(listOf(2, 1, 90), listOf(frame.left, frame.top, frame.rotation))
         assertEquals(Size(8, 3), frame.size)
     }

@@ -22,7 +22,12 @@ class Bitmap(
         height: Int,
     ) {
         for (row in 0 until height) {
-            colours.copyInto(pixels, offset + row * stride, (y + row) * this.width + x, (y + row) * this.width + x + width)
+            colours.copyInto(
+                pixels,
+                offset + row * stride,
+                (y + row) * this.width + x,
+                (y + row) * this.width + x + width,
+            )
         }
     }
 

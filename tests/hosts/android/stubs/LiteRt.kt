@@ -1,4 +1,4 @@
-// What LiteRtRuntime.kt calls of LiteRT 2.3 (com.google.ai.edge.litert:litert), by the signatures of its published
+// What LiteRt.kt calls of LiteRT 2.3 (com.google.ai.edge.litert:litert), by the signatures of its published
 // sources, declared by hand since the library cannot be had here. In memory: every output repeats the sum of all inputs,
 // and what is open is counted. Never shipped.
 @file:Suppress("ktlint:standard:filename")

@@ -21,7 +21,9 @@ internal class Bundle(
                 throw BundleException("${File(folder, DIGEST)} cannot be read; copy the whole bundle", error)
             }
         if (line.substringBefore(' ') != manifestSha256) {
-            throw BundleException("$manifestFile is not the file that was shipped: $DIGEST differs; copy the bundle again")
+            throw BundleException(
+                "$manifestFile is not the file that was shipped: $DIGEST differs; copy the bundle again",
+            )
         }
         manifest = Manifest(JsonValue.read(manifestFile))
     }
@@ -29,21 +31,27 @@ internal class Bundle(
     /** A target's artifacts. Throws [BundleException] where a file is missing or not the one that was shipped. */
     fun artifacts(targetName: String): Artifacts {
         val target = manifest.target(targetName)
-        val checked = target.files.values.distinct().associateWith(::checked)
+        val checked =
+            target.files.values
+                .distinct()
+                .associateWith(::checked)
         val files = target.files.mapValues { (_, path) -> checked.getValue(path) }
         return Artifacts(manifest.programs, target.inputsBy, target.outputsBy, files)
     }
 
     /** A file of the bundle, its size and digest checked. */
     fun checked(path: String): File {
-        val entry = manifest.files[path] ?: throw BundleException("$MANIFEST does not list the file $path, which it names")
+        val entry =
+            manifest.files[path] ?: throw BundleException("$MANIFEST does not list the file $path, which it names")
         if (path.split('/').any { it.isEmpty() || it == "." || it == ".." } || '\\' in path) {
             throw BundleException("$MANIFEST names the file $path, which does not lie within the bundle")
         }
         val file = File(folder, path)
         if (!file.isFile) throw BundleException("$file is missing; copy the whole bundle")
         if (file.length() != entry.bytes) {
-            throw BundleException("$file has ${file.length()} bytes, and the manifest says ${entry.bytes}; copy the bundle again")
+            throw BundleException(
+                "$file has ${file.length()} bytes, and the manifest says ${entry.bytes}; copy the bundle again",
+            )
         }
         if (sha256(file) != entry.sha256) {
             throw BundleException("$file is not the file that was shipped: its sha256 differs; copy the bundle again")

@@ -35,7 +35,9 @@ internal class FrameContract(
 
     private val video = frame["video"]
     private val conversions =
-        video["conversions"].entries().mapValues { (_, conversion) -> YuvConversion(video["coefficient_bits"].count(), conversion) }
+        video["conversions"].entries().mapValues { (_, conversion) ->
+            YuvConversion(video["coefficient_bits"].count(), conversion)
+        }
     private val defaultConversion = video["default"].text()
 
     init {
@@ -57,8 +59,17 @@ internal class FrameContract(
             ?: throw PromptException("there is no YUV conversion '$name'; there are ${conversions.keys.joinToString()}")
 
     private fun filter(resize: JsonValue): Filter {
-        if (!resize["antialias"].boolean()) resize["antialias"].refuse("is false; this library shrinks with antialias only")
-        if (resize.find("passes")?.list()?.map { it.text() }.let { it != null && it != PASSES }) {
+        if (!resize["antialias"].boolean()) {
+            resize["antialias"].refuse(
+                "is false; this library shrinks with antialias only",
+            )
+        }
+        if (resize
+                .find("passes")
+                ?.list()
+                ?.map { it.text() }
+                .let { it != null && it != PASSES }
+        ) {
             resize["passes"].refuse("is not $PASSES")
         }
         val known = Filter.values().map { it.key }

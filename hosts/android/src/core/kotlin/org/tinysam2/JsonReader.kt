@@ -82,19 +82,40 @@ internal class JsonReader private constructor(
 
     private fun escaped(): Char =
         when (val char = next()) {
-            '"', '\\', '/' -> char
-            'b' -> '\b'
-            'f' -> '\u000c'
-            'n' -> '\n'
-            'r' -> '\r'
-            't' -> '\t'
+            '"', '\\', '/' -> {
+                char
+            }
+
+            'b' -> {
+                '\b'
+            }
+
+            'f' -> {
+                '\u000c'
+            }
+
+            'n' -> {
+                '\n'
+            }
+
+            'r' -> {
+                '\r'
+            }
+
+            't' -> {
+                '\t'
+            }
+
             'u' -> {
                 val digits = text.substring(at, minOf(at + 4, text.length))
                 if (!digits.matches(UNICODE)) refuse("\\u without four digits")
                 at += 4
                 digits.toInt(16).toChar()
             }
-            else -> refuse("an unknown escape \\$char")
+
+            else -> {
+                refuse("an unknown escape \\$char")
+            }
         }
 
     private fun number(): Double {

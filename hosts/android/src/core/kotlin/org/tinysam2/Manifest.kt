@@ -99,7 +99,11 @@ internal class Manifest(
         entry["io_dtype"].oneOf("float32")
         val files = entry["files"].entries().mapValues { (_, file) -> file.text() }
         for (program in programs) {
-            if (program.name !in files) throw BundleException("target $name of the bundle has no file for ${program.name}")
+            if (program.name !in
+                files
+            ) {
+                throw BundleException("target $name of the bundle has no file for ${program.name}")
+            }
         }
         return Target(files, addressing(entry["inputs_by"]), addressing(entry["outputs_by"]))
     }
@@ -108,7 +112,11 @@ internal class Manifest(
         list.list().map { tensor ->
             tensor["dtype"].oneOf("float32")
             tensor["layout"].oneOf("contiguous")
-            if (tensor.find("quantization") != null) tensor["quantization"].refuse("is given; this library passes floats")
+            if (tensor.find("quantization") !=
+                null
+            ) {
+                tensor["quantization"].refuse("is given; this library passes floats")
+            }
             TensorSpec(tensor["name"].text(), shape(tensor["shape"]))
         }
 

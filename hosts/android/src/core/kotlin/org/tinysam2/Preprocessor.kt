@@ -12,7 +12,8 @@ internal class Preprocessor(
     fun image(frame: Frame): FloatArray {
         // A video's frames are of one size, so that the weights are worked out once.
         val known = lastFrames?.takeIf { it.first == frame.size }
-        val resampler = known?.second ?: ByteResampler(contract.imageFilter, contract.coefficientBits, frame.size, imageSize)
+        val resampler =
+            known?.second ?: ByteResampler(contract.imageFilter, contract.coefficientBits, frame.size, imageSize)
         lastFrames = frame.size to resampler
         return resampler.planes(frame.rgb)
     }
@@ -41,7 +42,11 @@ internal class Preprocessor(
             }
         }
         val mask =
-            if (prompt is Prompt.Mask) maskPrompt(prompt.inside, size) else FloatArray(promptSize.width * promptSize.height)
+            if (prompt is Prompt.Mask) {
+                maskPrompt(prompt.inside, size)
+            } else {
+                FloatArray(promptSize.width * promptSize.height)
+            }
         return mapOf(
             POINT_COORDS to coords,
             POINT_LABELS to labels,
@@ -52,7 +57,10 @@ internal class Preprocessor(
     }
 
     private fun labelled(prompt: Prompt.Points): List<Triple<Double, Double, Float>> {
-        val points = prompt.points.map { Triple(it.x, it.y, if (it.positive) contract.positiveLabel else contract.negativeLabel) }
+        val points =
+            prompt.points.map {
+                Triple(it.x, it.y, if (it.positive) contract.positiveLabel else contract.negativeLabel)
+            }
         val box = prompt.box ?: return points
         val (topLeft, bottomRight) = contract.boxLabels
         return points + listOf(Triple(box.left, box.top, topLeft), Triple(box.right, box.bottom, bottomRight))

@@ -17,7 +17,10 @@ internal class Programs(
 
     init {
         val programs = manifest.programs
-        val decoder = programs.indexOfFirst { program -> ANSWER.all { name -> program.outputs.any { it.name == name } } }
+        val decoder =
+            programs.indexOfFirst { program ->
+                ANSWER.all { name -> program.outputs.any { it.name == name } }
+            }
         if (decoder < 1) throw BundleException("no program of the manifest gives ${ANSWER.joinToString()}")
         encoder = programs[0]
         untilMask = programs.subList(1, decoder + 1)

@@ -38,7 +38,10 @@ internal class Axis(
                 val center = (output + 0.5) * scale
                 first[output] = max(0, (center - support + 0.5).toInt())
                 val last = min(from, (center + support + 0.5).toInt())
-                val taps = DoubleArray(last - first[output]) { filter.weight((it + first[output] - center + 0.5) * (1.0 / stretch)) }
+                val taps =
+                    DoubleArray(last - first[output]) {
+                        filter.weight((it + first[output] - center + 0.5) * (1.0 / stretch))
+                    }
                 var sum = 0.0
                 for (tap in taps) sum += tap
                 for (i in taps.indices) taps[i] /= sum

@@ -33,7 +33,12 @@ class Tracker internal constructor(
 
     /** Bytes of all objects' memory banks. */
     val bankBytes: Long
-        get() = working.withLock { banks.values.sumOf { bank -> bank.values.sumOf { it.size * Float.SIZE_BYTES.toLong() } } }
+        get() =
+            working.withLock {
+                banks.values.sumOf { bank ->
+                    bank.values.sumOf { it.size * Float.SIZE_BYTES.toLong() }
+                }
+            }
 
     /** The ids of the objects that are tracked. */
     val objects: Set<Int> get() = working.withLock { banks.keys }
@@ -176,10 +181,15 @@ class Tracker internal constructor(
             val outputs = runtime.run(program, program.inputs.map { tensors.getValue(it.name) })
             program.outputs.zip(outputs).forEach { (spec, values) ->
                 if (values.size != spec.elements) {
-                    throw RuntimeFailure("${program.name} gave ${values.size} values as ${spec.name}; the manifest says ${spec.elements}")
+                    throw RuntimeFailure(
+                        "${program.name} gave ${values.size} values as ${spec.name}; the manifest says ${spec.elements}",
+                    )
                 }
             }
-            return program.outputs.map { it.name }.zip(outputs).toMap()
+            return program.outputs
+                .map { it.name }
+                .zip(outputs)
+                .toMap()
         }
 
         fun tracked() = TrackedFrame(answers, frame.size, contract.maskThreshold)

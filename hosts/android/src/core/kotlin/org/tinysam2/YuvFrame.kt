@@ -55,7 +55,9 @@ class YuvFrame(
     ) {
         val last = (height - 1L) * plane.rowStride + (width - 1L) * plane.pixelStride
         if (size.width < 1 || size.height < 1 || left < 0 || top < 0 || last >= plane.bytes.limit()) {
-            throw PromptException("a plane has ${plane.bytes.limit()} bytes; a picture of $size at $left,$top needs ${last + 1}")
+            throw PromptException(
+                "a plane has ${plane.bytes.limit()} bytes; a picture of $size at $left,$top needs ${last + 1}",
+            )
         }
     }
 }

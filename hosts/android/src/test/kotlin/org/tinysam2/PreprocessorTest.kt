@@ -73,7 +73,11 @@ class PreprocessorTest {
     }
 
     /** A plane of 3x3, of which the picture is the lower right 2x2; rows of 8 bytes, pixels every second byte. */
-    private val strided = ByteBuffer.allocate(24).also { for (i in 0 until 9) it.put(8 * (i / 3) + 2 * (i % 3), (20 * i).toByte()) }
+    private val strided =
+        ByteBuffer
+            .allocate(
+                24,
+            ).also { for (i in 0 until 9) it.put(8 * (i / 3) + 2 * (i % 3), (20 * i).toByte()) }
 
     /** Chroma of two by two, its planes in one another, as cameras give it. */
     private val interleaved = ByteBuffer.wrap(bytes(128, 128, 228, 128, 128, 28, 128, 128))

@@ -33,7 +33,8 @@ internal class SmallBundle {
         fun tensor(
             name: String,
             shape: String,
-        ) = "{'name': '$name', 'shape': $shape, 'dtype': 'float32', 'layout': 'contiguous', 'quantization': null, 'meaning': ''}"
+        ) =
+            "{'name': '$name', 'shape': $shape, 'dtype': 'float32', 'layout': 'contiguous', 'quantization': null, 'meaning': ''}"
 
         val IMAGE = tensor("image", "[1, 3, 2, 4]")
         val FEATURES = tensor("features", "[1, 2]")
@@ -45,7 +46,11 @@ internal class SmallBundle {
                 tensor("has_mask", "[1, 1]"),
             ).joinToString()
         val ANSWER =
-            listOf(tensor("mask_logits", "[1, 1, 2, 2]"), tensor("iou", "[1, 1]"), tensor("object_score", "[1, 1]")).joinToString()
+            listOf(
+                tensor("mask_logits", "[1, 1, 2, 2]"),
+                tensor("iou", "[1, 1]"),
+                tensor("object_score", "[1, 1]"),
+            ).joinToString()
 
         val MANIFEST =
             """
@@ -54,9 +59,15 @@ internal class SmallBundle {
                {'image_encoder': 'small.bin', 'mask_decoder': 'small.bin', 'memory_encoder': 'small.bin'}}},
              'programs': [
                {'name': 'image_encoder', 'inputs': [$IMAGE], 'outputs': [$FEATURES]},
-               {'name': 'mask_decoder', 'inputs': [$FEATURES, $PROMPT, ${tensor("count", "[1]")}], 'outputs': [$ANSWER]},
+               {'name': 'mask_decoder', 'inputs': [$FEATURES, $PROMPT, ${tensor(
+                "count",
+                "[1]",
+            )}], 'outputs': [$ANSWER]},
                {'name': 'memory_encoder', 'inputs': [${tensor("mask_logits", "[1, 1, 2, 2]")},
-                 ${tensor("is_prompted", "[1, 1]")}, ${tensor("count", "[1]")}], 'outputs': [${tensor("next_count", "[1]")}]}],
+                 ${tensor(
+                "is_prompted",
+                "[1, 1]",
+            )}, ${tensor("count", "[1]")}], 'outputs': [${tensor("next_count", "[1]")}]}],
              'bank': {'per': 'object', 'tensors': [{'name': 'count', 'shape': [1], 'initial': -1.0, 'fed_back_from': 'next_count'}]},
              'frame': {
                'image': {'width': 4, 'height': 2, 'channels': ['red', 'green', 'blue'], 'range': [0, 255], 'layout': 'NCHW',
@@ -87,15 +98,25 @@ internal class RecordedRuntime : Runtime {
         inputs: List<FloatArray>,
     ): List<FloatArray> {
         if (program.name == failing) throw RuntimeFailure("no memory")
-        val named = program.inputs.map { it.name }.zip(inputs).toMap()
+        val named =
+            program.inputs
+                .map { it.name }
+                .zip(inputs)
+                .toMap()
         calls.add(program.name to named)
         return when (program.name) {
-            "image_encoder" -> listOf(floatArrayOf(1f, 2f))
+            "image_encoder" -> {
+                listOf(floatArrayOf(1f, 2f))
+            }
+
             "mask_decoder" -> {
                 val strength = 2 + named.getValue("count")[0]
                 listOf(floatArrayOf(-1f, strength, -1f, strength), floatArrayOf(0.5f), floatArrayOf(3f))
             }
-            else -> listOf(floatArrayOf(named.getValue("count")[0] + 1))
+
+            else -> {
+                listOf(floatArrayOf(named.getValue("count")[0] + 1))
+            }
         }
     }
 

@@ -119,7 +119,8 @@ class TrackerTest {
                 1 to Prompt.Points(Point(Float.NaN, 0f)) to "outside the frame",
                 1 to Prompt.Points(Box(0.0, 0.0, 9.0, 4.0)) to "reaches outside",
                 1 to Prompt.Points(Box(3.0, 0.0, 3.0, 4.0)) to "is empty",
-                1 to Prompt.Points(List(3) { Point(1f, 1f) }, Box(0.0, 0.0, 1.0, 1.0)) to "has 5 points; a frame takes at most 4",
+                1 to Prompt.Points(List(3) { Point(1f, 1f) }, Box(0.0, 0.0, 1.0, 1.0)) to
+                    "has 5 points; a frame takes at most 4",
                 1 to Prompt.Mask(ByteArray(31)) to "has 31 pixels",
                 1 to Prompt.Mask(ByteArray(32)) to "the mask is empty",
             )

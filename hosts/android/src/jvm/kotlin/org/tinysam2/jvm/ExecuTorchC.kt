@@ -28,7 +28,11 @@ private class ExecuTorchCRuntime(
 
     init {
         try {
-            for (program in artifacts.programs) modules.getOrPut(artifacts.file(program)) { open(artifacts.file(program)) }
+            for (program in artifacts.programs) {
+                modules.getOrPut(
+                    artifacts.file(program),
+                ) { open(artifacts.file(program)) }
+            }
         } catch (error: RuntimeFailure) {
             close()
             throw error

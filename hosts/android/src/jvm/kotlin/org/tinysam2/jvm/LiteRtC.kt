@@ -54,8 +54,13 @@ private class LiteRtCRuntime(
 
     init {
         try {
-            environment = made("LiteRtDestroyEnvironment") { call("LiteRtCreateEnvironment", 0, MemorySegment.NULL, it) }
-            val models = artifacts.programs.map(artifacts::file).distinct().associateWith(::model)
+            environment =
+                made("LiteRtDestroyEnvironment") { call("LiteRtCreateEnvironment", 0, MemorySegment.NULL, it) }
+            val models =
+                artifacts.programs
+                    .map(artifacts::file)
+                    .distinct()
+                    .associateWith(::model)
             programs = artifacts.programs.associate { it.name to program(it.name, models.getValue(artifacts.file(it))) }
         } catch (error: RuntimeFailure) {
             close()
@@ -149,7 +154,8 @@ private class LiteRtCRuntime(
         program: ProgramSpec,
         name: String,
         buffers: Map<String, Buffer>,
-    ) = buffers[name] ?: throw RuntimeFailure("${program.name} has no tensor $name; it has ${buffers.keys.joinToString()}")
+    ) = buffers[name]
+        ?: throw RuntimeFailure("${program.name} has no tensor $name; it has ${buffers.keys.joinToString()}")
 
     private fun <T> locked(
         buffer: Buffer,

@@ -42,7 +42,8 @@ class Replay(
         results["target"] = loader.target
         results["device"] =
             mapOf("model" to device.model, "os" to device.os, "runtime_version" to device.runtimeVersion)
-        results["preprocessing"] = golden.preprocessing.mapIndexed { i, entry -> mapOf("index" to i, "equal" to equal(entry)) }
+        results["preprocessing"] =
+            golden.preprocessing.mapIndexed { i, entry -> mapOf("index" to i, "equal" to equal(entry)) }
         val runtime = TimedRuntime(loader.load(bundle.artifacts(loader.target)))
         Tracker(contract, Programs(bundle.manifest), runtime, Dispatchers.Default).use { tracker ->
             results["programs"] = golden.programs(loader.target).map { programResults(it, runtime) }
@@ -50,7 +51,8 @@ class Replay(
             runtime.forget()
             val frames = ArrayList<Double>()
             results["trace"] = trace(tracker, frames)
-            results["latency_ms"] = (runtime.milliseconds + ("frame" to frames)).mapValues { (_, times) -> latency(times) }
+            results["latency_ms"] =
+                (runtime.milliseconds + ("frame" to frames)).mapValues { (_, times) -> latency(times) }
         }
         results["peak_memory_bytes"] = peakMemoryBytes()
         return jsonText(results) + "\n"
@@ -59,13 +61,33 @@ class Replay(
     /** Whether this library's preprocessing gives the recorded bytes. */
     private fun equal(entry: JsonValue): Boolean =
         when (entry["kind"].oneOf("image", "mask_prompt", "mask", "yuv420")) {
-            "image" -> bytes(Preprocessor(contract).image(golden.frame(entry["input"]))).contentEquals(golden.bytes(entry["output"]))
-            "mask_prompt" ->
+            "image" -> {
+                bytes(
+                    Preprocessor(contract).image(golden.frame(entry["input"])),
+                ).contentEquals(golden.bytes(entry["output"]))
+            }
+
+            "mask_prompt" -> {
                 Preprocessor(contract)
                     .maskPrompt(golden.bytes(entry["input"]), golden.size(entry["input"]))
                     .contentEquals(golden.floats(entry["output"]))
-            "mask" -> enlarged(golden.floats(entry["input"]), golden.size(entry["output"])).contentEquals(golden.bytes(entry["output"]))
-            else -> golden.yuv(entry).toFrame(contract.conversion(entry["conversion"].text())).rgb.contentEquals(golden.bytes(entry["output"]))
+            }
+
+            "mask" -> {
+                enlarged(
+                    golden.floats(entry["input"]),
+                    golden.size(entry["output"]),
+                ).contentEquals(golden.bytes(entry["output"]))
+            }
+
+            else -> {
+                golden
+                    .yuv(
+                        entry,
+                    ).toFrame(contract.conversion(entry["conversion"].text()))
+                    .rgb
+                    .contentEquals(golden.bytes(entry["output"]))
+            }
         }
 
     private fun enlarged(
@@ -84,12 +106,16 @@ class Replay(
         runtime: Runtime,
     ): Map<String, Any?> {
         val name = entry["program"].text()
-        val program = bundle.manifest.programs.firstOrNull { it.name == name } ?: entry["program"].refuse("is no program")
+        val program =
+            bundle.manifest.programs.firstOrNull { it.name == name } ?: entry["program"].refuse("is no program")
         val outputs = runtime.run(program, program.inputs.map { golden.floats(entry["inputs"][it.name]) })
         val named = program.outputs.map { it.name }.zip(outputs)
         return mapOf(
             "program" to name,
-            "sqnr_db" to named.associate { (output, values) -> output to sqnrDb(golden.floats(entry["outputs"][output]), values) },
+            "sqnr_db" to
+                named.associate { (output, values) ->
+                    output to sqnrDb(golden.floats(entry["outputs"][output]), values)
+                },
             "sha256" to named.associate { (output, values) -> output to sha256(littleEndian(values)) },
         )
     }
@@ -100,8 +126,17 @@ class Replay(
     ): List<Map<String, Any?>> {
         val expected = golden.results(loader.target)
         return golden.frames.mapIndexed { index, entry ->
-            entry.find("remove")?.list().orEmpty().forEach { tracker.remove(it.int()) }
-            val prompts = entry.find("prompts")?.entries().orEmpty().map { (id, prompt) -> id.toInt() to golden.prompt(prompt) }
+            entry
+                .find("remove")
+                ?.list()
+                .orEmpty()
+                .forEach { tracker.remove(it.int()) }
+            val prompts =
+                entry
+                    .find("prompts")
+                    ?.entries()
+                    .orEmpty()
+                    .map { (id, prompt) -> id.toInt() to golden.prompt(prompt) }
             val frame = golden.frame(entry["frame"])
             val began = System.nanoTime()
             val tracked = tracker.track(frame, prompts.toMap())
@@ -111,7 +146,14 @@ class Replay(
             mapOf(
                 "frame" to index,
                 "ids_sha256" to sha256(ids),
-                "iou" to expected[index]["objects"].entries().keys.associateWith { maskIou(reference, ids, it.toInt()) },
+                "iou" to
+                    expected[index]["objects"].entries().keys.associateWith {
+                        maskIou(
+                            reference,
+                            ids,
+                            it.toInt(),
+                        )
+                    },
             )
         }
     }
