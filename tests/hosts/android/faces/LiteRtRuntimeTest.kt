@@ -17,10 +17,11 @@ import kotlin.test.assertFailsWith
 class LiteRtRuntimeTest {
     private fun tensors(vararg names: String) = names.map { TensorSpec(it, listOf(1)) }
 
-    private fun artifacts(outputsBy: Addressing) =
-        listOf("first", "second").map { ProgramSpec(it, tensors("a", "b"), tensors("c", CompiledModel.MISSING)) }.let { programs ->
-            Artifacts(programs, Addressing.NAME, outputsBy, programs.associate { it.name to File("one.tflite") })
-        }
+    private fun artifacts(outputsBy: Addressing): Artifacts {
+        val outputs = tensors("c", CompiledModel.MISSING)
+        val programs = listOf("first", "second").map { ProgramSpec(it, tensors("a", "b"), outputs) }
+        return Artifacts(programs, Addressing.NAME, outputsBy, programs.associate { it.name to File("one.tflite") })
+    }
 
     @Before
     fun nothingIsOpen() {
