@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from tests.hosts import kotlin_tools
 from tinysam2.converters.bundle.writer import Contents, write_bundle
 from tinysam2.core.artifacts import read_card
-from tinysam2.data.prompts import prompts_of_mask
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.prompts import Prompt
 from tinysam2.data.sample_clip import render_sample_clip
 from tinysam2.validation.golden import recording
 from tinysam2.validation.golden.reading import read_golden
@@ -77,7 +79,7 @@ def compiled(tools, made_once) -> Compiled:
 
 def written_bundle(artifacts: Path, folder: Path) -> None:
     """The int8 artifacts as an Android bundle; the report is a stand-in."""
-    cards = [read_card(artifacts, target) for target in RUNTIMES]
+    cards = [read_card(artifacts, TARGETS[target]) for target in RUNTIMES]
     report = {"targets": [{"target": target, "passed": True} for target in RUNTIMES], "budget": {"bank": {"mib": 5}}}
     write_bundle("android", cards, artifacts, Contents(report, "", recording.record_artifacts), folder / "android")
 
@@ -93,7 +95,8 @@ def clip_bundle(int8_artifacts, made_once) -> Path:
     """The same, whose trace is the sample clip with two objects, prompted by their masks."""
     clip = render_sample_clip(objects=2)
     trace = [TraceFrame(frame, {}) for frame in clip.frames]
-    trace[0] = TraceFrame(clip.frames[0], prompts_of_mask(clip.masks[0]))
+    prompts = {id_: Prompt(mask=(clip.masks[0] == id_).astype(np.uint8)) for id_ in (1, 2)}
+    trace[0] = TraceFrame(clip.frames[0], prompts)
 
     def write(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -138,7 +141,12 @@ def test_the_kotlin_tests_pass(compiled):
 
 
 def test_the_kotlin_code_has_ktlints_form(tools):
-    folders = ("hosts/android/**/*.kt", "hosts/android/*.kts", "tests/hosts/android/**/*.kt", "examples/android/**/*.kt")
+    folders = (
+        "hosts/android/**/*.kt",
+        "hosts/android/*.kts",
+        "tests/hosts/android/**/*.kt",
+        "examples/android/**/*.kt",
+    )
     linter = kotlin_tools.npm_packages() / ".bin/ktlint"
     kotlin_tools.run([linter, f"--editorconfig={HOST / '.editorconfig'}", *folders], kotlin_tools.ROOT)
 
