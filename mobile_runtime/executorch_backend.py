@@ -32,6 +32,8 @@ class ExecuTorchBackend(Backend):
         # The program must outlive its methods; loaded by path, it keeps its own data.
         self.programs = {path: _load(path) for path in self.plans}
         self.methods = {name: self._load_method(name, path) for name, path in self.paths.items()}
+        stated = {path: read_layouts(path, self.contract) for path in self.plans}
+        self._layouts = {name: stated[path][name] for name, path in self.paths.items()}
 
     def _load_method(self, name: str, path: Path):
         program = self.programs[path]
@@ -67,8 +69,7 @@ class ExecuTorchBackend(Backend):
         )
 
     def layouts(self) -> Layouts:
-        read = {path: read_layouts(path, self.contract) for path in self.plans}
-        return {name: read[path][name] for name, path in self.paths.items()}
+        return self._layouts
 
 
 def _load(path: Path):

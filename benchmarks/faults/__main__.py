@@ -17,6 +17,7 @@ import click
 from benchmarks.converting import converted
 from benchmarks.faults.bench import KEPT, Bench, Broken, Fault, Remembering, copy_fault
 from benchmarks.faults.files import FILE_FAULTS, INTEGER_FAULTS
+from benchmarks.faults.frames import FRAME_FAULTS
 from benchmarks.faults.loop import LOOP_FAULTS
 from benchmarks.faults.measuring import VISIBLE_IOU, Finding, follow, refused
 from benchmarks.faults.table import LEGEND, markdown
@@ -35,7 +36,7 @@ from tinysam2.views.console import Steps, shown_steps
 
 HONEST = copy_fault("unmodified", "none", "", lambda folder, bench: None)
 
-FAULTS = (HONEST, *LOOP_FAULTS, *WEIGHT_FAULTS, *FILE_FAULTS, *INTEGER_FAULTS)
+FAULTS = (HONEST, *LOOP_FAULTS, *FRAME_FAULTS, *WEIGHT_FAULTS, *FILE_FAULTS, *INTEGER_FAULTS)
 
 PRECISIONS = {"coreml": "fp16", "executorch": "fp32", "tflite": "fp16"}
 """What is converted where there are no artifacts: every target, and both sets of limits."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.targets import INT8
+from tinysam2.data.preprocessing import Preprocessor
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.loading import load_artifacts
@@ -54,19 +55,24 @@ class Bench:
 
 @dataclass(frozen=True, eq=False)
 class Broken:
-    """A broken artifact in its runtime, and the verdicts on the integers in its files, where it has any."""
+    """A broken artifact in its runtime.
+
+    gates: verdicts beside those on programs and masks: on the integers in its files, or on the frame. preprocessor: the
+    app's own; None: the frame contract's.
+    """
 
     backend: Backend
-    integers: tuple[Gate, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    preprocessor: Preprocessor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Fault:
     """One way to break an artifact or what runs it.
 
-    name, what: in a word, and in a sentence. of: "loop" (what a runtime passes), "weights", "file", "program" or
-    "integers"; "" for none. breaks: what a bench becomes; raises InputError where the broken artifact is refused.
-    own_files: whether it can be done only where each program lies in a file of its own.
+    name, what: in a word, and in a sentence. of: "loop" (what a runtime passes), "frame" (what an app makes of one),
+    "weights", "file", "program" or "integers"; "" for none. breaks: what a bench becomes; raises InputError where the
+    broken artifact is refused. own_files: whether it can be done only where each program lies in a file of its own.
     """
 
     name: str

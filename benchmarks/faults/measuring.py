@@ -54,9 +54,9 @@ def follow(
     bench: Bench, faulty: Mapping[Fault, Broken], reference: TorchBackend, scene: Scene, frames: Iterable[np.ndarray]
 ) -> list[Finding]:
     """Plays a clip to the float model once, with every broken backend behind it."""
-    checks = {fault: ParityCheck(broken.backend) for fault, broken in faulty.items()}
+    checks = {fault: ParityCheck(broken.backend, broken.preprocessor) for fault, broken in faulty.items()}
     follow_scene(scene, frames, reference, checks)
-    return [_finding(fault, bench, check, faulty[fault].integers) for fault, check in checks.items()]
+    return [_finding(fault, bench, check, faulty[fault].gates) for fault, check in checks.items()]
 
 
 def refused(bench: Bench, fault: Fault, sentence: str) -> Finding:
@@ -64,12 +64,12 @@ def refused(bench: Bench, fault: Fault, sentence: str) -> Finding:
     return Finding(fault.name, fault.what, fault.of, bench.name, "refused", refusal=sentence)
 
 
-def _finding(fault: Fault, bench: Bench, check: ParityCheck, integers: tuple[Gate, ...]) -> Finding:
+def _finding(fault: Fault, bench: Bench, check: ParityCheck, others: tuple[Gate, ...]) -> Finding:
     programs, chain = check.programs(), check.chain()
     gates = (
         *parity_gates(bench.card.precision, programs, chain),
         *layout_gates(check.backend.layouts()),
-        *integers,
+        *others,
     )
     failed = tuple(_in_words(gate) for gate in gates if not gate.passed)
     worst = min(programs, key=lambda program: program.sqnr_db)

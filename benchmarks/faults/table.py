@@ -18,6 +18,7 @@ SHORT = {
     "least mask IoU on raw memory": "raw memory",
     "tensors not contiguous": "layout",
     "share without regression": "clips",
+    "bytes unlike the golden vector": "golden frame",
     **{f"faults of {check.name}": f"integers: {check.name}" for check in CHECKS},
 }
 

@@ -14,7 +14,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
-from tinysam2.models.training.footage import Footage
+from tinysam2.models.training.footage import CONTRACT, OTHER_FILTERS, Footage
 from tinysam2.models.training.memory_noise import random_memory_noise
 from tinysam2.models.training.prompts import random_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings
@@ -90,8 +90,9 @@ class ClipSampler(Dataset):
 
     def clip(self, stage: Stage, rng: np.random.Generator) -> TrainingClip:
         """A clip of a stage, with its object on the first frame."""
+        how = self._filter(rng)
         for _ in range(ATTEMPTS):
-            picture, mask = self._draw(stage, rng)
+            picture, mask = self._draw(stage, how, rng)
             mask = (mask > 0.5).float()
             if mask[0].mean() >= LEAST_AREA:
                 break
@@ -108,15 +109,21 @@ class ClipSampler(Dataset):
         memory_noise = random_memory_noise(shares, rng) if noisy else torch.zeros_like(shares)
         return TrainingClip(picture.round().clamp(0, 255).to(torch.uint8), targets, prompt, memory_noise)
 
-    def _draw(self, stage: Stage, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _filter(self, rng: np.random.Generator) -> str:
+        """What a clip's frames are resized by. Drawn aside, so that a clip is otherwise the same at any share."""
+        [aside] = rng.spawn(1)
+        other = aside.random() < self.settings.augmentation.resize
+        return str(aside.choice(OTHER_FILTERS)) if other else CONTRACT
+
+    def _draw(self, stage: Stage, how: str, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         augment = self.settings.augmentation
         real = rng.random() < stage.real
         video, first = self._pick(rng)
         aspect = self.footage.aspect(video)
-        scene = self._scene(video, first, stage.frames if real else 1, rng)
+        scene = self._scene(video, first, stage.frames if real else 1, how, rng)
         side, frames = self.config.image_size, stage.frames
         if not real and rng.random() < augment.paste:
-            picture, mask = self._pasted(scene, frames, aspect, rng)
+            picture, mask = self._pasted(scene, frames, aspect, how, rng)
         else:
             step = synthesis.STEADY if real else synthesis.MOVING
             warp = rng.random() < augment.warp
@@ -127,9 +134,9 @@ class ClipSampler(Dataset):
             bend = None if real else self._bend(scene.mask, frames, rng)
             picture, mask = synthesis.warped(scene.picture, scene.mask, warps, side, bend)
         if rng.random() < augment.distractor:
-            picture = self._with_cutout(picture, rng, mask)[0]
+            picture = self._with_cutout(picture, how, rng, mask)[0]
         if rng.random() < augment.occluder:
-            picture, cover = self._with_cutout(picture, rng, None)
+            picture, cover = self._with_cutout(picture, how, rng, None)
             mask = mask * (1 - cover)
         if rng.random() < augment.colour:
             picture = synthesis.coloured(rng, picture)
@@ -146,7 +153,7 @@ class ClipSampler(Dataset):
         # The object's own first frame is annotated, wherever the others are.
         return video, (object_id, self.footage.annotated(video, first, -1))
 
-    def _scene(self, video: int, start: tuple[int, int], frames: int, rng: np.random.Generator) -> _Scene:
+    def _scene(self, video: int, start: tuple[int, int], frames: int, how: str, rng: np.random.Generator) -> _Scene:
         """Annotated frames of a video from a start on, forward or backward, turning around at its ends."""
         object_id, first = start
         earliest, last = self._first_frames[video][object_id], len(self.footage.videos[video]) - 1
@@ -160,25 +167,29 @@ class ClipSampler(Dataset):
             at = self.footage.annotated(video, min(max(at + stride, earliest), last), 1 if stride > 0 else -1)
         pictures, masks = [], []
         for index in indices:
-            picture, ids = self.footage.picture(video, index)
+            picture, ids = self.footage.picture(video, index, how)
             pictures.append(picture)
             masks.append(ids == object_id)
         return _Scene(_pictures(np.stack(pictures)), torch.from_numpy(np.stack(masks)[:, None]).float())
 
-    def _pasted(self, scene: _Scene, frames: int, aspect: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _pasted(
+        self, scene: _Scene, frames: int, aspect: float, how: str, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         """The object cut out and set in motion over another video's ground, which moves by itself."""
         side = self.config.image_size
         other, (_, first) = self._pick(rng)
-        ground = _pictures(self.footage.picture(other, first)[0][None])
+        ground = _pictures(self.footage.picture(other, first, how)[0][None])
         back_warps = synthesis.random_warps(rng, frames, synthesis.VIEW, synthesis.MOVING, self.footage.aspect(other))
         back = synthesis.warped(ground, torch.zeros_like(ground[:, :1]), back_warps, side)[0]
         front, alpha = self._moving_cutout(scene.picture, scene.mask, frames, aspect, rng)
         return synthesis.over(front, alpha, back), alpha
 
-    def _with_cutout(self, picture: Tensor, rng: np.random.Generator, behind: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _with_cutout(
+        self, picture: Tensor, how: str, rng: np.random.Generator, behind: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Another object moving through the picture, behind what a mask marks or in front of all of it."""
         video, (object_id, first) = self._pick(rng)
-        shown, ids = self.footage.picture(video, first)
+        shown, ids = self.footage.picture(video, first, how)
         mask = torch.from_numpy(ids == object_id)[None, None].float()
         aspect = self.footage.aspect(video)
         front, alpha = self._moving_cutout(_pictures(shown[None]), mask, picture.shape[0], aspect, rng)

@@ -7,10 +7,38 @@ import numpy as np
 from PIL import Image
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.resampling import resize_image
 from tinysam2.data.sequence import AnnotatedSequence
 
 CANVAS = 1.25
 """Side of a kept frame over the side of the model's input: what zooming in has left to show."""
+
+CONTRACT, PLAIN_BILINEAR = "contract", "plain bilinear"
+"""The frame contract's filter, and bilinear between four pixels without antialiasing, as GPUs sample."""
+
+_PILLOW = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+OTHER_FILTERS = (*_PILLOW, PLAIN_BILINEAR)
+"""What an app may resize its frames by in place of the contract's filter."""
+
+
+def resized(frame: np.ndarray, side: int, how: str = CONTRACT) -> np.ndarray:
+    """uint8 [H, W, 3] -> uint8 [side, side, 3]; how: `CONTRACT` or one of `OTHER_FILTERS`."""
+    if how == CONTRACT:
+        return resize_image(frame, side, side)
+    image = Image.fromarray(frame)
+    if how in _PILLOW:
+        return np.asarray(image.resize((side, side), _PILLOW[how]))
+    across, down = image.width / side, image.height / side
+    # A transform samples at pixels' centres, and its filter is not widened where it shrinks.
+    matrix = (across, 0, 0, 0, down, 0)
+    return np.asarray(image.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
 
 
 class Footage:
@@ -24,8 +52,9 @@ class Footage:
         if not videos:
             raise InputError("there is no video to train on; name a dataset with at least one sequence")
         self.videos, self.side = tuple(videos), side
-        self._cache: OrderedDict[tuple[int, int], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int, str], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
         self._aspects: dict[int, float] = {}
+        self._annotated: dict[tuple[int, int], bool] = {}
         self._room = max(1, cache_bytes // (4 * side * side))
 
     def __len__(self) -> int:
@@ -38,11 +67,14 @@ class Footage:
             self._aspects[video] = width / height
         return self._aspects[video]
 
-    def picture(self, video: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """uint8 RGB [side, side, 3] and ids uint8 [side, side] of a frame, or None where it is not annotated."""
-        key = (video, index)
+    def picture(self, video: int, index: int, how: str = CONTRACT) -> tuple[np.ndarray, np.ndarray | None]:
+        """uint8 RGB [side, side, 3] and ids uint8 [side, side] of a frame, or None where it is not annotated.
+
+        how: the filter that the frame is resized by (`resized`).
+        """
+        key = (video, index, how)
         if key not in self._cache:
-            self._cache[key] = self._read(video, index)
+            self._cache[key] = self._read(video, index, how)
             if len(self._cache) > self._room:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(key)
@@ -55,14 +87,14 @@ class Footage:
         return index
 
     def _is_annotated(self, video: int, index: int) -> bool:
-        if (video, index) in self._cache:
-            return self._cache[video, index][1] is not None
-        return self.videos[video].ids(index) is not None
+        if (video, index) not in self._annotated:
+            self._annotated[video, index] = self.videos[video].ids(index) is not None
+        return self._annotated[video, index]
 
-    def _read(self, video: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        size = (self.side, self.side)
-        frame = Image.fromarray(self.videos[video].frame(index)).resize(size, Image.Resampling.BILINEAR)
+    def _read(self, video: int, index: int, how: str) -> tuple[np.ndarray, np.ndarray | None]:
+        frame = resized(self.videos[video].frame(index), self.side, how)
         ids = self.videos[video].ids(index)
+        self._annotated[video, index] = ids is not None
         if ids is not None:
-            ids = np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
-        return np.asarray(frame), ids
+            ids = np.asarray(Image.fromarray(ids).resize((self.side, self.side), Image.Resampling.NEAREST))
+        return frame, ids

@@ -36,7 +36,8 @@ class Augmentation:
 
     bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
     picture in the place of an object. memory_noise: whose memory is made wrong in a place; see
-    `tinysam2.models.training.memory_noise`.
+    `tinysam2.models.training.memory_noise`. resize: whose frames are resized by another filter than the frame
+    contract's, as an app may do; see `tinysam2.models.training.footage.OTHER_FILTERS`.
     """
 
     warp: float = 0.9
@@ -48,9 +49,10 @@ class Augmentation:
     bend: float = 0.6
     blob: float = 0.3
     memory_noise: float = 0.35
+    resize: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_shares(self, "warp", "colour", "paste", "occluder", "distractor", "grey", "bend", "blob", "memory_noise")
+        _check_shares(self, *self.__dataclass_fields__)
 
 
 UNALTERED = Augmentation(**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0))

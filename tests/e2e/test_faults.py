@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EVERYWHERE = (
     "range", "bgr", "late-bank", "no-feedback", "channels-last", "reused-outputs", "tokens-permuted", "xy-swapped",
     "ages-stay", "quality-ignored", "mask-unresized", "score-sign", "outputs-swapped", "noise-10", "stem-channel",
+    "plain-bilinear", "area", "half-pixel", "matrix-601", "full-range",
 )  # fmt: skip
 """Caught in every target and precision."""
 

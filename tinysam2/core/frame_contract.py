@@ -32,7 +32,7 @@ LEAST_ID, MOST_ID = 1, 255
 """Object ids that an index mask can hold; 0 is no object."""
 
 _ARITHMETIC = "float64 sums in tap order, stored as float32 after each pass"
-_PASSES = ["horizontal", "vertical"]
+_PASSES = ("horizontal", "vertical")
 
 
 def _conversion(red: Fraction, blue: Fraction, video_range: bool) -> Mapping[str, int]:
@@ -79,7 +79,7 @@ def frame_section(config: ModelConfig) -> dict:
             "resize": {
                 "filter": TRIANGLE,
                 "antialias": True,
-                "passes": _PASSES,
+                "passes": list(_PASSES),
                 "coefficient_bits": COEFFICIENT_BITS,
                 "between_passes": "uint8",
             },
@@ -93,22 +93,22 @@ def frame_section(config: ModelConfig) -> dict:
         },
         "points": {
             "most": MAX_POINTS,
-            "padding_label": PADDING_LABEL,
-            "negative_label": NEGATIVE_LABEL,
-            "positive_label": POSITIVE_LABEL,
-            "box_labels": [BOX_TOP_LEFT_LABEL, BOX_BOTTOM_RIGHT_LABEL],
+            "padding_label": int(PADDING_LABEL),
+            "negative_label": int(NEGATIVE_LABEL),
+            "positive_label": int(POSITIVE_LABEL),
+            "box_labels": [int(BOX_TOP_LEFT_LABEL), int(BOX_BOTTOM_RIGHT_LABEL)],
             "order": "points, then the box's top left and bottom right corner",
             "scale": "x * width / frame_width",
         },
         "mask_prompt": {
             "width": mask,
             "height": mask,
-            "resize": {"filter": BOX, "antialias": True, "passes": _PASSES, "arithmetic": _ARITHMETIC},
+            "resize": {"filter": BOX, "antialias": True, "passes": list(_PASSES), "arithmetic": _ARITHMETIC},
         },
         "mask": {
             "width": mask,
             "height": mask,
-            "resize": {"filter": TRIANGLE, "antialias": True, "passes": _PASSES, "arithmetic": _ARITHMETIC},
+            "resize": {"filter": TRIANGLE, "antialias": True, "passes": list(_PASSES), "arithmetic": _ARITHMETIC},
             "threshold": 0.0,
             "inside": "above",
         },

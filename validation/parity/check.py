@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER, QUALITY_LEVELS
+from tinysam2.data.preprocessing import Preprocessor
 from tinysam2.data.prompts import Prompt
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
 from tinysam2.mobile_runtime.backend import Backend
@@ -194,10 +195,13 @@ def _sqnr_db(name: str, reference: Tensors, actual: Tensors) -> float:
 
 
 class ParityCheck:
-    """Follows the float model through clips, frame by frame, with one artifact backend."""
+    """Follows the float model through clips, frame by frame, with one artifact backend.
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    preprocessor: what its frames go through; the frame contract's, unless given.
+    """
+
+    def __init__(self, backend: Backend, preprocessor: Preprocessor | None = None) -> None:
+        self.backend, self.preprocessor = backend, preprocessor
         self._tensors: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
         self._near_ties = 0
         self._banks: list[BankMatch] = []
@@ -207,8 +211,8 @@ class ParityCheck:
 
     def begin(self, scene: Scene) -> None:
         """What follows is another clip: nothing is remembered of the last one."""
-        self.tracker = Tracker(self.backend)
-        self._raw_tracker = Tracker(RawMemoryBackend(self.backend))
+        self.tracker = Tracker(self.backend, self.preprocessor)
+        self._raw_tracker = Tracker(RawMemoryBackend(self.backend), self.preprocessor)
         self._raw_ious: list[float] = []
         self._scene = scene
         self._score = RunningScore(scene.objects)

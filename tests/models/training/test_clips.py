@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from tinysam2.core.errors import InputError
 from tinysam2.models.training.clips import LEAST_AREA, TARGET_SCALE, ClipSampler, TrainingClip
-from tinysam2.models.training.footage import Footage
-from tinysam2.models.training.settings import Augmentation, PromptMix, Stage
+from tinysam2.models.training.footage import OTHER_FILTERS, Footage
+from tinysam2.models.training.settings import UNALTERED, Augmentation, PromptMix, Stage
 
 EVERYTHING = Augmentation(warp=1.0, colour=1.0, paste=0.5, occluder=0.5, distractor=0.5, grey=0.5)
 MASKS = PromptMix(mask=1.0, box=0.0)
@@ -259,3 +259,45 @@ def test_a_random_shape_takes_the_place_of_an_object_that_is_cut_out(sampler, mo
 
     assert all(is_convex(mask) for masks in pasted(0.0) for mask in masks)
     assert not all(is_convex(mask) for masks in pasted(1.0) for mask in masks)
+
+
+@pytest.fixture
+def filters(monkeypatch):
+    """What each picture of any footage was resized by, in turn."""
+    asked: list[str] = []
+    picture = Footage.picture
+
+    def asking(self, video, index, how="contract"):
+        asked.append(how)
+        return picture(self, video, index, how)
+
+    monkeypatch.setattr(Footage, "picture", asking)
+    return asked
+
+
+def test_new_runs_resize_by_several_filters_and_unaltered_clips_by_the_contract_alone(sampler, two_videos, filters):
+    settings = Augmentation()
+    assert settings.resize == 0.5
+    assert UNALTERED.resize == 0.0
+    sampler(*two_videos, augmentation=UNALTERED, steps=2)[1]
+    assert set(filters) == {"contract"}
+    drawn = sampler(*two_videos, augmentation=settings, steps=12)
+    for step in range(12):
+        drawn[step]
+    assert set(filters) == {"contract", *OTHER_FILTERS}
+
+
+def test_a_clip_has_one_filter_for_all_its_frames(sampler, two_videos, filters):
+    clips = sampler(*two_videos, augmentation=replace(UNALTERED, resize=1.0))
+    for seed in range(6):
+        filters.clear()
+        clips.clip(clips.settings.stage(0), np.random.default_rng(seed))
+        assert len(set(filters)) == 1
+        assert filters[0] != "contract"
+
+
+def test_the_share_of_filters_leaves_everything_else_of_a_clip_as_it_was(sampler, two_videos):
+    plain, other = (sampler(*two_videos, augmentation=replace(EVERYTHING, resize=share)) for share in (0.0, 1.0))
+    one, two = (clips.clip(clips.settings.stage(0), np.random.default_rng(3)) for clips in (plain, other))
+    assert torch.equal(one.targets, two.targets)
+    assert not torch.equal(one.images, two.images)
