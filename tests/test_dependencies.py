@@ -73,7 +73,8 @@ def test_everything_that_is_declared_is_imported():
 
 
 def test_everything_that_tests_and_benchmarks_import_is_declared():
-    declared = CORE | OPTIONAL | names_of(PROJECT["optional-dependencies"]["test"])
+    extras = PROJECT["optional-dependencies"]
+    declared = CORE | OPTIONAL | names_of(extras["test"]) | names_of(extras["hosts"])
     undeclared = {name: files for name, files in imported("tests", "benchmarks").items() if name not in declared}
     assert undeclared == {}
 

@@ -24,7 +24,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 FILE = re.compile(
-    r"(?:\.ci|benchmarks|converters|docs|mobile_runtime|models|tests|tinysam2|validation)/[\w./-]*\w\.\w+"
+    r"(?:\.ci|benchmarks|converters|docs|examples|hosts|mobile_runtime|models|tests|tinysam2|validation)/[\w./-]*\w\.\w+"
 )
 
 OUR_COMMANDS = re.compile(r"(?:^|/|-m )tinysam2 |-m benchmarks\b")
