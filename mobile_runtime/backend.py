@@ -8,6 +8,7 @@ import numpy as np
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import ProgramSpec, program_contract
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 
 
@@ -28,7 +29,7 @@ class Backend(ABC):
 
     def run(self, program: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on the contract's inputs (others are ignored) and returns its outputs by name, in the
-        artifact's own dtype."""
+        artifact's own dtype and memory layout."""
         spec = self.contract[program]
         inputs = {}
         for tensor in spec.inputs:
@@ -44,6 +45,10 @@ class Backend(ABC):
 
     def memory(self) -> ModelMemory | None:
         """What the artifact tells of its memory; None where there is no artifact."""
+        return None
+
+    def layouts(self) -> Layouts | None:
+        """How the artifact's inputs and outputs lie in memory; None where the artifact does not tell."""
         return None
 
 

@@ -10,8 +10,10 @@ from executorch.runtime import Runtime, Verification
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory, account
 from tinysam2.mobile_runtime.memory.pte import read_pte_memory
+from tinysam2.mobile_runtime.pte_file import read_layouts
 
 
 class ExecuTorchBackend(Backend):
@@ -48,9 +50,10 @@ class ExecuTorchBackend(Backend):
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         outputs = self.methods[program].execute([torch.from_numpy(value) for value in inputs.values()])
-        # The method's outputs are views of memory that its next run overwrites.
+        # The method's outputs are views of memory that its next run overwrites; their layout is kept.
         return {
-            name: value.numpy().copy() for name, value in zip(self.contract[program].output_names, outputs, strict=True)
+            name: value.numpy().copy(order="K")
+            for name, value in zip(self.contract[program].output_names, outputs, strict=True)
         }
 
     def memory(self) -> ModelMemory:
@@ -62,6 +65,10 @@ class ExecuTorchBackend(Backend):
             # A method holds its arena from when it is loaded.
             arenas_stay=True,
         )
+
+    def layouts(self) -> Layouts:
+        read = {path: read_layouts(path, self.contract) for path in self.plans}
+        return {name: read[path][name] for name, path in self.paths.items()}
 
 
 def _load(path: Path):

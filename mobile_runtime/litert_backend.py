@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.backend import Backend, check_shapes
+from tinysam2.mobile_runtime.layout import Layouts, contiguous_layouts
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory, account
 from tinysam2.mobile_runtime.memory.tflite import read_tflite_memory
 
@@ -62,6 +63,10 @@ class LiteRTBackend(Backend):
             # An interpreter holds its arena from when its tensors are allocated.
             arenas_stay=True,
         )
+
+    def layouts(self) -> Layouts:
+        # A tensor of this format has a shape and no strides.
+        return contiguous_layouts(self.contract)
 
 
 def _load(path: Path) -> Interpreter:

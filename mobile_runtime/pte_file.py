@@ -1,10 +1,14 @@
 """A `.pte` file as ExecuTorch's own schema describes it, opened in one place for all that read it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from executorch.exir import schema
 from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 
+from tinysam2.core.contract import ProgramSpec, TensorSpec
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
 
 XNNPACK = "XnnpackBackend"
 """The delegate's id in a file."""
@@ -21,3 +25,28 @@ def open_pte(path: Path) -> PTEFile:
 def unreadable_pte(path: Path) -> InputError:
     """The error for a file that is no `.pte`, or whose contents do not fit together."""
     return InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again")
+
+
+def read_layouts(path: Path, contract: Mapping[str, ProgramSpec]) -> Layouts:
+    """The dimension order of every input and output of the contract's methods, as the file states it.
+
+    The runtime hands outputs over in that order and does not compare it with what the next method reads.
+    Raises InputError where the file cannot be read.
+    """
+    plans = {plan.name: plan for plan in open_pte(path).program.execution_plan}
+
+    def layouts(plan: schema.ExecutionPlan, indices: Sequence[int], specs: Sequence[TensorSpec]):
+        tensors = (plan.values[index].val for index in indices)
+        for spec, tensor in zip(specs, tensors, strict=True):
+            if not isinstance(tensor, schema.Tensor):
+                raise unreadable_pte(path)
+            yield TensorLayout(spec.name, tuple(tensor.sizes), tuple(map(int, tensor.dim_order)))
+
+    return {
+        name: ProgramLayout(
+            tuple(layouts(plans[name], plans[name].inputs, spec.inputs)),
+            tuple(layouts(plans[name], plans[name].outputs, spec.outputs)),
+        )
+        for name, spec in contract.items()
+        if name in plans
+    }

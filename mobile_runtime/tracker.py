@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from tinysam2.core.contract import (
     IMAGE_ENCODER,
@@ -14,7 +13,9 @@ from tinysam2.core.contract import (
 )
 from tinysam2.core.empty_bank import empty_bank
 from tinysam2.core.errors import InputError
-from tinysam2.data.prompts import Prompt, prompt_tensors
+from tinysam2.core.frame_contract import LEAST_ID, MOST_ID
+from tinysam2.data.preprocessing import Preprocessor, frame_logits
+from tinysam2.data.prompts import Prompt
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
 from tinysam2.mobile_runtime.backend import Backend
 
@@ -25,11 +26,12 @@ class Tracker:
     """Follows objects through the frames of a video, one frame after the other, in constant memory.
 
     Runs any backend. An object begins with its first prompt; a later prompt corrects it. Source: SAM 2's
-    `track_step`, with the memory bank as explicit inputs and outputs.
+    `track_step`, with the memory bank as explicit inputs and outputs. preprocessor: the frame contract's, unless given.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, preprocessor: Preprocessor | None = None) -> None:
         self.backend = backend
+        self.preprocessor = preprocessor or Preprocessor(backend.config.image_size, backend.config.mask_size)
         self.banks: dict[int, Tensors] = {}
 
     def track(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None) -> TrackedFrame:
@@ -73,18 +75,17 @@ class Tracker:
 
     def _check(self, frame: np.ndarray, prompts: Mapping[int, Prompt]) -> None:
         for object_id, prompt in prompts.items():
-            if not 1 <= object_id <= 255:
-                raise InputError(f"object id {object_id} cannot be kept in a mask; ids are 1 to 255")
+            if not LEAST_ID <= object_id <= MOST_ID:
+                raise InputError(f"object id {object_id} cannot be kept in a mask; ids are {LEAST_ID} to {MOST_ID}")
             prompt.check(*_size(frame))
 
     def _encode(self, frame: np.ndarray) -> Tensors:
         """The image's features, which all objects share."""
-        return self.backend.run(IMAGE_ENCODER, {"image": image_tensor(frame, self.backend.config.image_size)})
+        return self.backend.run(IMAGE_ENCODER, {"image": self.preprocessor.image_tensor(frame)})
 
     def _decode(self, frame: np.ndarray, encoded: Tensors, prompt: Prompt | None, bank: Tensors) -> Tensors:
         """All tensors of one object's frame up to its answer: what the memory encoder takes."""
-        config = self.backend.config
-        tensors = {**encoded, **bank, **prompt_tensors(prompt, _size(frame), config.image_size, config.mask_size)}
+        tensors = {**encoded, **bank, **self.preprocessor.prompt_tensors(prompt, _size(frame))}
         tensors |= self.backend.run(MEMORY_ATTENTION, tensors)
         return tensors | self.backend.run(MASK_DECODER, tensors)
 
@@ -98,16 +99,10 @@ class Tracker:
         return sum(value.nbytes for bank in self.banks.values() for value in bank.values())
 
 
-def image_tensor(frame: np.ndarray, side: int) -> np.ndarray:
-    """uint8 RGB [H, W, 3] of any size -> float32 [1, 3, side, side], 0..255: stretched to a square, as SAM 2 does."""
-    resized = np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BILINEAR), np.float32)
-    return np.ascontiguousarray(resized.transpose(2, 0, 1)[None])
-
-
 def tracked_object(tensors: Mapping[str, np.ndarray], width: int, height: int) -> TrackedObject:
     """The mask decoder's outputs, by name, as an object on a frame of that size."""
     return TrackedObject(
-        _at_size(tensors["mask_logits"], width, height),
+        frame_logits(tensors["mask_logits"], width, height),
         float(tensors["iou"].item()),
         float(tensors["object_score"].item()),
     )
@@ -116,9 +111,3 @@ def tracked_object(tensors: Mapping[str, np.ndarray], width: int, height: int) -
 def _size(frame: np.ndarray) -> tuple[int, int]:
     """Width and height."""
     return frame.shape[1], frame.shape[0]
-
-
-def _at_size(logits: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Mask logits [1, 1, h, w] -> float32 [height, width], bilinearly."""
-    small = Image.fromarray(np.asarray(logits[0, 0], np.float32))
-    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))

@@ -11,6 +11,7 @@ from tinysam2.core.artifacts import ArtifactCard, read_card, targets_in
 from tinysam2.core.contract import MASK_DECODER, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8, TORCH
+from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.mobile_runtime.threads import one_thread
@@ -37,6 +38,7 @@ from tinysam2.validation.parity.bank_states import (
 )
 from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.gates import parity_gates
+from tinysam2.validation.parity.layout_gates import layout_gates
 from tinysam2.validation.parity.recording import Call, RecordingBackend
 from tinysam2.validation.parity.scenes import Scene
 from tinysam2.validation.parity.ties import near_answers
@@ -188,8 +190,10 @@ def _report_target(
     of_integers: tuple[Gate, ...],
 ) -> TargetReport:
     programs, chain, memory = check.programs(), check.chain(), check.backend.memory()
+    layouts = check.backend.layouts()
     gates = (
         *parity_gates(card.precision, programs, chain),
+        *layout_gates(layouts),
         *of_integers,
         *memory_gates(card.config, memory, chain, budget, measured),
     )
@@ -203,13 +207,16 @@ def _report_target(
         memory=memory,
         measured=measured,
         gates=gates,
-        not_available=tuple(_not_available(card, memory)),
+        layouts=layouts,
+        not_available=tuple(_not_available(card, memory, layouts)),
     )
 
 
-def _not_available(card: ArtifactCard, memory: ModelMemory | None) -> Iterator[str]:
+def _not_available(card: ArtifactCard, memory: ModelMemory | None, layouts: Layouts | None) -> Iterator[str]:
     """What no gate could judge, because the target's entry or backend does not have it."""
     if memory is None:
         yield "static memory"
+    if layouts is None:
+        yield "memory layout"
     if card.precision == INT8 and card.target_entry.integer_reader is None:
         yield "integers"

@@ -14,6 +14,7 @@ import numpy as np
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.targets import INT8
 from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.layout import Layouts
 from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.validation.gate import Gate
@@ -133,6 +134,9 @@ class Remembering(Backend):
                 del self._answers[next(iter(self._answers))]
             self._answers[key] = self._backend.execute(program, inputs)
         return dict(self._answers[key])
+
+    def layouts(self) -> Layouts | None:
+        return self._backend.layouts()
 
 
 class _Wrapped(Backend):

@@ -101,6 +101,11 @@ def _channels(values: tuple[float, ...]) -> np.ndarray:
     return np.array(values, np.float32).reshape(1, 3, 1, 1)
 
 
+def _channels_last(features: np.ndarray) -> np.ndarray:
+    """The same values to numpy, which follows strides; other ones to who reads the memory as it lies."""
+    return np.ascontiguousarray(features.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
 def _not_resized(mask: np.ndarray) -> np.ndarray:
     """What lies in the corner of a frame five times as large as the mask prompt."""
     nearest = np.arange(mask.shape[-1]) // 5
@@ -155,6 +160,11 @@ LOOP_FAULTS: tuple[Fault, ...] = (
         "no-feedback",
         "the bank is not fed back",
         _answered(MEMORY_ENCODER, lambda inputs, _: {NEXT + name: inputs[name] for name in BANK}),
+    ),
+    loop_fault(
+        "channels-last",
+        "the image encoder's outputs lie channels-last in memory",
+        _answered(IMAGE_ENCODER, lambda _, outputs: {name: _channels_last(value) for name, value in outputs.items()}),
     ),
     loop_fault("reused-outputs", "outputs overwritten by the program's next call", _reused_outputs),
     loop_fault(

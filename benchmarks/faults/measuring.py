@@ -10,6 +10,7 @@ from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.gates import parity_gates
+from tinysam2.validation.parity.layout_gates import layout_gates
 from tinysam2.validation.parity.scenes import Scene
 from tinysam2.validation.validate import follow_scene
 
@@ -65,7 +66,11 @@ def refused(bench: Bench, fault: Fault, sentence: str) -> Finding:
 
 def _finding(fault: Fault, bench: Bench, check: ParityCheck, integers: tuple[Gate, ...]) -> Finding:
     programs, chain = check.programs(), check.chain()
-    gates = (*parity_gates(bench.card.precision, programs, chain), *integers)
+    gates = (
+        *parity_gates(bench.card.precision, programs, chain),
+        *layout_gates(check.backend.layouts()),
+        *integers,
+    )
     failed = tuple(_in_words(gate) for gate in gates if not gate.passed)
     worst = min(programs, key=lambda program: program.sqnr_db)
     [clip] = chain.clips

@@ -15,6 +15,8 @@ SHORT = {
     "same levels": "levels",
     "mean mask IoU": "mean IoU",
     "least mask IoU": "least IoU",
+    "least mask IoU on raw memory": "raw memory",
+    "tensors not contiguous": "layout",
     "share without regression": "clips",
     **{f"faults of {check.name}": f"integers: {check.name}" for check in CHECKS},
 }

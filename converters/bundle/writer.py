@@ -11,7 +11,7 @@ from tinysam2.converters.bundle.manifest import manifest_of
 from tinysam2.converters.bundle.platforms import host_code, platforms
 from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.errors import InputError
-from tinysam2.core.manifest import MANIFEST, SCHEMA, SCHEMA_FILE, check_manifest
+from tinysam2.core.manifest import DIGEST, MANIFEST, SCHEMA, SCHEMA_FILE, check_manifest, digest_line
 from tinysam2.core.units import MIB
 
 REPORT, PAGE = "report.json", "report.html"
@@ -67,6 +67,7 @@ def write_bundle(
     manifest = manifest_of(platform, shipped, contents.report, golden, _files(folder))
     check_manifest(manifest, folder / MANIFEST)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (folder / DIGEST).write_text(digest_line((folder / MANIFEST).read_bytes()), encoding="utf-8")
 
 
 def _check_one_checkpoint(cards: Sequence[ArtifactCard], artifacts: Path) -> None:

@@ -6,7 +6,8 @@
 import numpy as np
 import torch
 
-from tinysam2.data.prompts import Box, Point, Prompt, prompt_tensors
+from tinysam2.data.preprocessing import Preprocessor
+from tinysam2.data.prompts import Box, Point, Prompt
 from tinysam2.data.simulated_prompts import box_of_mask
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training.settings import PromptMix
@@ -38,7 +39,7 @@ def no_prompt(mask_size: int, batch: int) -> FramePrompt:
 
 def _tensors(prompt: Prompt | None, image_size: int, mask_size: int) -> FramePrompt:
     """A prompt on the square that the model sees, as a batch of one."""
-    tensors = prompt_tensors(prompt, (image_size, image_size), image_size, mask_size)
+    tensors = Preprocessor(image_size, mask_size).prompt_tensors(prompt, (image_size, image_size))
     return FramePrompt(*(torch.from_numpy(tensors[name]) for name in FramePrompt._fields))
 
 

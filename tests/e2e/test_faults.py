@@ -7,17 +7,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tinysam2.core.targets import TARGETS
 from tinysam2.data.sample_clip import write_sample_clip
+from tinysam2.models.network import image_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 
 EVERYWHERE = (
-    "range", "bgr", "late-bank", "no-feedback", "reused-outputs", "tokens-permuted", "xy-swapped", "ages-stay",
-    "quality-ignored", "mask-unresized", "score-sign", "outputs-swapped", "noise-10", "stem-channel",
+    "range", "bgr", "late-bank", "no-feedback", "channels-last", "reused-outputs", "tokens-permuted", "xy-swapped",
+    "ages-stay", "quality-ignored", "mask-unresized", "score-sign", "outputs-swapped", "noise-10", "stem-channel",
 )  # fmt: skip
 """Caught in every target and precision."""
 
@@ -120,6 +122,30 @@ def test_artifacts_of_other_weights_fail(run_tinysam2, artifacts, clip, loaded, 
 
     assert result.exit_code == 1
     assert not any(target["passed"] for target in json.loads(result.stdout)["targets"])
+
+
+def test_channels_last_outputs_fail_the_layout_gate_and_the_clip_on_raw_memory(run_tinysam2, clip, loaded, tmp_path):
+    from tinysam2.converters.convert import convert_model
+
+    with mock.patch.object(image_encoder, "_contiguous", lambda outputs: outputs):
+        convert_model(loaded, {"executorch": "fp32"}, tmp_path)
+
+    result = run_tinysam2("validate", tmp_path, "--clip", clip, "--frames", 2, "--json")
+
+    assert result.exit_code == 1, result.output
+    [target] = json.loads(result.stdout)["targets"]
+    failed = {(gate["subject"], gate["measure"]) for gate in target["gates"] if not gate["passed"]}
+    assert failed == {("image_encoder", "tensors not contiguous"), ("clip", "least mask IoU on raw memory")}
+
+
+def test_every_layout_that_an_artifact_states_is_contiguous(artifacts):
+    from tinysam2.core.artifacts import read_card
+    from tinysam2.mobile_runtime.loading import load_artifacts
+
+    for target in TARGETS.values():
+        layouts = load_artifacts(read_card(artifacts, target).target_entry, artifacts).layouts()
+        assert (layouts is None) == (target.name == "coreml")
+        assert all(tensor.contiguous for layout in (layouts or {}).values() for tensor in layout.tensors)
 
 
 def test_unmodified_artifacts_pass_on_other_clips(run_tinysam2, artifacts, other_artifacts, tmp_path):

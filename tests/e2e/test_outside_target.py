@@ -85,7 +85,7 @@ def test_it_passes_validation_which_says_what_is_not_available(validated, conver
     report = json.loads((converted / "report.json").read_text())
     [target] = report["targets"]
     assert target["memory"] is None
-    assert target["not_available"] == ["static memory"]
+    assert target["not_available"] == ["static memory", "memory layout"]
     assert {program["program"] for program in target["programs"]} == PROGRAMS
     assert min(program["sqnr_db"] for program in target["programs"]) >= 100
     assert not {"activations MiB", "weights MiB", "total MiB"} & {gate["measure"] for gate in target["gates"]}

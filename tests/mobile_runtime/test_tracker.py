@@ -9,10 +9,11 @@ from tinysam2.core.config import preset
 from tinysam2.core.contract import NEXT, bank_spec
 from tinysam2.core.empty_bank import empty_bank
 from tinysam2.core.errors import InputError
+from tinysam2.data.preprocessing import Preprocessor
 from tinysam2.data.prompts import Box, Point, Prompt
 from tinysam2.data.tracked import TrackedFrame, TrackedObject
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.mobile_runtime.tracker import Tracker, image_tensor
+from tinysam2.mobile_runtime.tracker import Tracker
 
 NANO = preset("nano")
 BANK = tuple(spec.name for spec in bank_spec(NANO))
@@ -206,14 +207,20 @@ def test_an_empty_bank_holds_zeros_and_ages_of_minus_one(stub):
     }
 
 
-def test_a_frame_of_any_size_is_stretched_to_the_square_input():
-    halves = np.zeros((20, 50, 3), np.uint8)
-    halves[:, 25:] = (200, 100, 50)
-    tensor = image_tensor(halves, NANO.image_size)
-    assert tensor.shape == (1, 3, 256, 256)
-    assert tensor.dtype == np.float32
-    assert tensor[0, :, :, :120].max() == 0
-    assert tensor[0, :, 40, 200].tolist() == [200, 100, 50]
+def test_a_frame_reaches_the_image_encoder_by_the_frame_contract(tracker, stub):
+    tracker.track(frame(), {1: CLICK})
+    [encoder] = stub.of("image_encoder")
+    wanted = Preprocessor(NANO.image_size, NANO.mask_size).image_tensor(frame())
+    assert np.array_equal(encoder.inputs["image"], wanted)
+
+
+def test_a_tracker_may_be_given_another_preprocessor(stub):
+    class Black(Preprocessor):
+        def image_tensor(self, frame):
+            return np.zeros_like(super().image_tensor(frame))
+
+    Tracker(stub, Black(NANO.image_size, NANO.mask_size)).track(frame(), {1: CLICK})
+    assert not stub.of("image_encoder")[0].inputs["image"].any()
 
 
 def test_where_objects_overlap_the_more_certain_one_is_seen():

@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "tinysam2.commands.evaluate",
     "validate": "tinysam2.commands.validate",
     "ship": "tinysam2.commands.ship",
+    "verify": "tinysam2.commands.verify",
     "compare-runtimes": "tinysam2.commands.compare_runtimes",
     "sample-clip": "tinysam2.commands.sample_clip",
     "presets": "tinysam2.commands.presets",

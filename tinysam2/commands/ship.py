@@ -76,6 +76,7 @@ def command(
         from tinysam2.converters.bundle.platforms import platforms
         from tinysam2.converters.bundle.writer import Contents, write_bundle
         from tinysam2.models.weights.checkpoint import load_model, shipped_weights
+        from tinysam2.validation.golden.recording import record_artifacts
         from tinysam2.validation.parity.scenes import sample_scene
         from tinysam2.validation.reporting.gallery import Gallery
         from tinysam2.validation.reporting.page import render_page
@@ -104,7 +105,7 @@ def command(
         shipped_to = [name for name in platforms() if any(name in card.target_entry.shipped_for for card in cards)]
         if shipped:
             steps.begin("writing the bundles")
-            contents = Contents(report.to_json(), render_page(report.to_json(), gallery.shots()))
+            contents = Contents(report.to_json(), render_page(report.to_json(), gallery.shots()), record_artifacts)
             with atomic_path(output) as bundles:
                 for platform in shipped_to:
                     write_bundle(platform, cards, artifacts, contents, bundles / platform)

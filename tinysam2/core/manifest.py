@@ -1,5 +1,6 @@
 """A bundle's manifest: its version, its published JSON Schema, and reading it with every field checked."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,12 +13,20 @@ MANIFEST = "manifest.json"
 SCHEMA = "manifest.schema.json"
 """The manifest and its schema, by their names in a bundle."""
 
+DIGEST = "manifest.sha256"
+"""Beside the manifest: its sha256, in a line as `sha256sum` writes it."""
+
 SCHEMA_FILE = Path(__file__).with_name(SCHEMA)
 
 
 def manifest_schema() -> dict:
     """The JSON Schema (draft 2020-12) of the manifest."""
     return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def digest_line(manifest: bytes) -> str:
+    """What `DIGEST` holds of a manifest's bytes."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n"
 
 
 def read_manifest(path: str | Path) -> dict:

@@ -1,19 +1,10 @@
-"""What a user says of an object on a frame: points, a box or a mask; and the tensors that say it to a program."""
+"""What a user says of an object on a frame: points, a box or a mask."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from tinysam2.core.contract import (
-    BOX_BOTTOM_RIGHT_LABEL,
-    BOX_TOP_LEFT_LABEL,
-    MAX_POINTS,
-    NEGATIVE_LABEL,
-    PADDING_LABEL,
-    POSITIVE_LABEL,
-)
+from tinysam2.core.contract import MAX_POINTS
 from tinysam2.core.errors import InputError
 
 
@@ -85,43 +76,3 @@ class Prompt:
 def prompts_of_mask(ids: np.ndarray) -> dict[int, Prompt]:
     """A mask prompt for each object in an index mask [H, W], by the ids in it; 0 is no object."""
     return {int(object_id): Prompt(mask=ids == object_id) for object_id in np.unique(ids[ids > 0])}
-
-
-def prompt_tensors(
-    prompt: Prompt | None, frame_size: tuple[int, int], image_size: int, mask_size: int
-) -> Mapping[str, np.ndarray]:
-    """The mask decoder's and memory encoder's inputs that a prompt fills; None: the frame has no prompt.
-
-    frame_size: width and height of the frame in pixels. Points are scaled to the square input of side `image_size`, a
-    mask to the mask logits' of side `mask_size`, where each value is the share of its cell that the object covers.
-    """
-    width, height = frame_size
-    coords = np.zeros((1, MAX_POINTS, 2), np.float32)
-    labels = np.full((1, MAX_POINTS), PADDING_LABEL, np.float32)
-    mask = np.zeros((1, 1, mask_size, mask_size), np.float32)
-    has_mask = is_prompted = 0.0
-    if prompt is not None:
-        is_prompted = 1.0
-        for i, (x, y, label) in enumerate(_labelled_points(prompt)):
-            coords[0, i] = x * image_size / width, y * image_size / height
-            labels[0, i] = label
-        if prompt.mask is not None:
-            has_mask = 1.0
-            image = Image.fromarray((prompt.mask != 0).astype(np.float32))
-            mask[0, 0] = np.asarray(image.resize((mask_size, mask_size), Image.Resampling.BOX))
-    return {
-        "point_coords": coords,
-        "point_labels": labels,
-        "mask_prompt": mask,
-        "has_mask": np.full((1, 1), has_mask, np.float32),
-        "is_prompted": np.full((1, 1), is_prompted, np.float32),
-    }
-
-
-def _labelled_points(prompt: Prompt) -> list[tuple[float, float, float]]:
-    """x, y and label of each point, a box's corners last, as SAM 2 orders them."""
-    points = [(p.x, p.y, POSITIVE_LABEL if p.positive else NEGATIVE_LABEL) for p in prompt.points]
-    if prompt.box:
-        points.append((prompt.box.x0, prompt.box.y0, BOX_TOP_LEFT_LABEL))
-        points.append((prompt.box.x1, prompt.box.y1, BOX_BOTTOM_RIGHT_LABEL))
-    return points

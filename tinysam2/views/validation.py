@@ -8,7 +8,7 @@ from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.check import ChainParity, ClipParity
 from tinysam2.validation.parity.gates import regresses
-from tinysam2.validation.reporting.figures import failed_gates, gate_sentence
+from tinysam2.validation.reporting.figures import failed_gates, gate_sentence, layout_line
 from tinysam2.validation.reporting.report import Report, TargetReport
 from tinysam2.views.console import print_table
 
@@ -61,6 +61,8 @@ def _print_target(target: TargetReport) -> None:
     }
     told = ", ".join(f"{share:.1%} of {what}" for what, share in shares.items() if share is not None)
     click.echo(f"  as the float model: {told}")
+    raw = "" if chain.raw_iou is None else f"; mask IoU on raw memory {chain.raw_iou:.4f} least"
+    click.echo(f"  memory layout: {layout_line(target.to_json())}{raw}")
     if target.memory:
         _print_programs(target.memory)
     else:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tinysam2.core.config import ModelConfig
+from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.contract import IMAGE_ENCODER
-from tinysam2.data.prompts import Prompt, prompt_tensors
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.loading import load_artifacts
 from tinysam2.mobile_runtime.threads import one_thread
-from tinysam2.mobile_runtime.tracker import Tracker, image_tensor, tracked_object
+from tinysam2.mobile_runtime.tracker import Tracker
+from tinysam2.validation.golden.preprocessing import record_preprocessing
 from tinysam2.validation.golden.tensors import TensorWriter
 from tinysam2.validation.golden.trace import CORRECTED, HEIGHT, WIDTH, TraceFrame, golden_trace
 from tinysam2.validation.parity.gates import PARITY_LIMITS
@@ -21,16 +22,18 @@ from tinysam2.validation.parity.recording import Call, RecordingBackend
 GOLDEN_VERSION = 1
 """Raised when a field of the index changes its meaning or goes."""
 
-FOLDER = "golden"
-INDEX, TENSORS = f"{FOLDER}/index.json", f"{FOLDER}/tensors.safetensors"
-"""In the bundle."""
-
-WIDE = (520, 24)
-"""Width and height of a picture that is shrunk across and enlarged down."""
+INDEX, TENSORS = "golden/index.json", "golden/tensors.safetensors"
+"""Their paths in a bundle."""
 
 
-def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], bundle: Path) -> None:
-    """Writes golden/index.json and golden/tensors.safetensors into a bundle's folder.
+def record_artifacts(folder: Path, cards: Sequence[ArtifactCard]) -> None:
+    """Records the golden vectors of a bundle's artifacts, which lie in the parent of `folder`, into it."""
+    backends = {card.target: load_artifacts(card.target_entry, folder.parent) for card in cards}
+    record_golden(backends, {card.target: card.precision for card in cards}, folder)
+
+
+def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], folder: Path) -> None:
+    """Writes index.json and tensors.safetensors into a folder, which is a bundle's `golden/`.
 
     backends: of one model, by target; precisions: theirs, which set the tolerances. Every target's programs run on the
     inputs that the first target met on its own trace. The same backends give the same bytes.
@@ -47,7 +50,7 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
         index = {
             "golden_version": GOLDEN_VERSION,
             "tensors_file": TENSORS,
-            "preprocessing": _preprocessing(config, trace, writer),
+            "preprocessing": record_preprocessing(config, trace, writer),
             "programs": _programs(backends, precisions, calls, writer),
             "trace": {
                 "width": WIDTH,
@@ -57,9 +60,8 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
                 "tolerance": {target: _tolerance(precisions[target]) for target in backends},
             },
         }
-    (bundle / FOLDER).mkdir(parents=True, exist_ok=True)
-    index["tensors"] = writer.write(bundle / TENSORS)
-    (bundle / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    index["tensors"] = writer.write(folder / Path(TENSORS).name)
+    (folder / Path(INDEX).name).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def follow_trace(
@@ -103,32 +105,6 @@ def _programs(
                     "least_sqnr_db": limits.encoder_sqnr_db if call.program == IMAGE_ENCODER else limits.sqnr_db,
                 }
             )
-    return entries
-
-
-def _preprocessing(config: ModelConfig, trace: Sequence[TraceFrame], writer: TensorWriter) -> list[dict]:
-    """Frames to the model's input, enlarged and shrunk; a mask prompt; logits to a frame's mask."""
-    entries = []
-
-    def add(kind: str, value: np.ndarray, result: np.ndarray) -> None:
-        name = f"preprocessing/{len(entries)}"
-        entries.append(
-            {"kind": kind, "input": writer.add(f"{name}/input", value), "output": writer.add(f"{name}/output", result)}
-        )
-
-    rng = np.random.default_rng(0)
-    wide = rng.integers(0, 256, (*WIDE[::-1], 3), dtype=np.uint8)
-    for frame in (trace[CORRECTED].frame, wide):
-        add("image", frame, image_tensor(frame, config.image_size)[0].astype(np.uint8))
-    for mask in (prompt.mask for step in trace for prompt in step.prompts.values() if prompt.mask is not None):
-        size = mask.shape[::-1]
-        tensors = prompt_tensors(Prompt(mask=mask), size, config.image_size, config.mask_size)
-        add("mask_prompt", mask, tensors["mask_prompt"][0, 0])
-    waves = np.sin(np.arange(config.mask_size) * 0.37)
-    logits = (10 * waves[:, None] * waves[None]).astype(np.float32)
-    decoded = {"mask_logits": logits[None, None], "iou": np.ones(1), "object_score": np.ones(1)}
-    for width, height in ((WIDTH, HEIGHT), (41, 150)):
-        add("mask", logits, tracked_object(decoded, width, height).mask.astype(np.uint8))
     return entries
 
 

@@ -32,12 +32,12 @@ def memory_gates(
     written = f"{MEMORY_ENCODER} writes it; memory_tokens, of {chain.memory_tokens} tokens, is its largest tensor"
     yield Gate("bank", "MiB", chain.bank_bytes / MIB, budget.bank.mib, False, budget.bank.reason, written)
     if memory:
-        yield from _budget_gates(memory, budget)
+        yield from budget_gates(memory, budget)
     if measured:
         yield from _growth_gates(measured, budget.growth_over_300_frames)
 
 
-def _budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
+def budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
     for program, taken in memory.programs.items():
         peak, limit = taken.activations, budget.activations
         yield Gate(program, "activations MiB", peak.bytes / MIB, limit.mib, False, limit.reason, peak.sentence)

@@ -14,6 +14,7 @@ from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.scoring.metrics import cosine, mask_iou, max_abs_error, sqnr_db
 from tinysam2.scoring.scores import RunningScore
 from tinysam2.validation.parity.bank_match import BankMatch, match_banks
+from tinysam2.validation.parity.raw_memory import RawMemoryBackend
 from tinysam2.validation.parity.recording import Call, Tensors
 from tinysam2.validation.parity.scenes import Scene
 
@@ -24,6 +25,9 @@ the opposite: ten times what fp16 moves it by. There neither mask nor pointer of
 HALF_WAY = 0.02
 """Levels off half-way between two, either side, within which a quality may be rounded to either of them: fp16's own
 rounding of the inputs and of their product comes to 0.016 at 16 levels."""
+
+RAW_FRAMES = 2
+"""Frames that are tracked on raw memory, too: the first, whose mask may be its prompt, and one that follows."""
 
 UNITS = {"object_score": 1.0}
 """Outputs of one number that may be near 0 without being small, and their unit; a logit's is 1."""
@@ -76,7 +80,9 @@ class ClipParity:
 
     iou_by_frame: mask IoU with the float model's masks, by frame, the mean over objects. sqnr_by_state: the least SQNR
     in dB of the memory encoder's calls in each state of the bank that the clip met (`bank_states`). score, float_score:
-    of the artifact's and of the float model's masks; None where the truth is not known.
+    of the artifact's and of the float model's masks; None where the truth is not known. raw_iou: the least mask IoU of
+    the first frames with the same frames where each program is given the raw memory of the outputs before it; None
+    where they were not tracked so.
     """
 
     clip: str
@@ -84,6 +90,7 @@ class ClipParity:
     sqnr_by_state: Mapping[str, float] = field(default_factory=dict)
     score: Score | None = None
     float_score: Score | None = None
+    raw_iou: float | None = None
 
     @property
     def mean_iou(self) -> float:
@@ -118,6 +125,11 @@ class ChainParity:
     def min_iou(self) -> float:
         """The least of any frame."""
         return min(clip.min_iou for clip in self.clips)
+
+    @property
+    def raw_iou(self) -> float | None:
+        """The least of any clip that was tracked on raw memory."""
+        return min((clip.raw_iou for clip in self.clips if clip.raw_iou is not None), default=None)
 
     @property
     def sqnr_by_state(self) -> dict[str, float]:
@@ -168,6 +180,15 @@ def _iou(expected: TrackedObject, found: TrackedObject, near: Sequence[TrackedOb
     return max(mask_iou(answer.mask, found.mask) for answer in (expected, *near))
 
 
+def _mean_iou(
+    reference: TrackedFrame,
+    found: TrackedFrame,
+    near: Mapping[int, Sequence[TrackedObject]] = MappingProxyType({}),
+) -> float:
+    """The mean over objects."""
+    return float(np.mean([_iou(reference.objects[i], found.objects[i], near.get(i, ())) for i in reference.objects]))
+
+
 def _sqnr_db(name: str, reference: Tensors, actual: Tensors) -> float:
     return sqnr_db(reference[name], actual[name], UNITS.get(name, 0.0))
 
@@ -187,6 +208,8 @@ class ParityCheck:
     def begin(self, scene: Scene) -> None:
         """What follows is another clip: nothing is remembered of the last one."""
         self.tracker = Tracker(self.backend)
+        self._raw_tracker = Tracker(RawMemoryBackend(self.backend))
+        self._raw_ious: list[float] = []
         self._scene = scene
         self._score = RunningScore(scene.objects)
         self._ious: list[float] = []
@@ -235,8 +258,10 @@ class ParityCheck:
         almost gave. Returns what was tracked, and the mask IoU with the reference, the mean over objects.
         """
         tracked = self.tracker.track(frame, prompts)
-        ious = [_iou(reference.objects[i], tracked.objects[i], near.get(i, ())) for i in reference.objects]
-        self._ious.append(float(np.mean(ious)))
+        if len(self._ious) < RAW_FRAMES:
+            raw = self._raw_tracker.track(frame, prompts)
+            self._raw_ious.append(_mean_iou(tracked, raw))
+        self._ious.append(_mean_iou(reference, tracked, near))
         self._score.add(truth, tracked.ids)
         banks = self.tracker.banks.values()
         self._memory_tokens = max(self._memory_tokens, *(bank["memory_tokens"].shape[1] for bank in banks))
@@ -246,7 +271,14 @@ class ParityCheck:
     def finish(self, float_score: Score | None = None) -> None:
         """The clip is over. float_score: of the float model's masks, where the truth is known."""
         self._clips.append(
-            ClipParity(self._scene.name, tuple(self._ious), self._by_state, self._score.figures(), float_score)
+            ClipParity(
+                self._scene.name,
+                tuple(self._ious),
+                self._by_state,
+                self._score.figures(),
+                float_score,
+                min(self._raw_ious),
+            )
         )
 
     def programs(self) -> tuple[ProgramParity, ...]:

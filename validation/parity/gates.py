@@ -8,6 +8,11 @@ from tinysam2.validation.gate import Gate
 from tinysam2.validation.parity.check import SCORE_NEAR_TIE, ChainParity, ClipParity, ProgramParity
 from tinysam2.validation.parity.ties import TIED
 
+RAW_IOU = 0.99
+"""Of the masks of one artifact, its outputs passed on by their strides and as raw memory."""
+
+RAW_REASON = "an app hands each output's memory to the next program as it lies; read by its strides it must be the same"
+
 FIGURES = "figures and commands: docs/validation.md#limits"
 
 
@@ -101,6 +106,8 @@ def parity_gates(precision: str, programs: tuple[ProgramParity, ...], chain: Cha
                 )
     yield Gate("clip", "mean mask IoU", chain.mean_iou, limits.mean_iou, True, limits.reason)
     yield Gate("clip", "least mask IoU", chain.min_iou, limits.min_iou, True, limits.reason, _worst_frame(chain))
+    if chain.raw_iou is not None:
+        yield Gate("clip", "least mask IoU on raw memory", chain.raw_iou, RAW_IOU, True, RAW_REASON)
     regressed = [clip for clip in chain.clips if regresses(precision, clip)]
     share = 1 - len(regressed) / len(chain.clips)
     found = "; ".join(map(_regression, regressed))

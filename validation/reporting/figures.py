@@ -67,6 +67,21 @@ def states_line(report: Mapping) -> str:
     return f"{', '.join(met)}{uncovered}"
 
 
+def layout_line(target: Mapping) -> str:
+    """Whether a target's inputs and outputs are contiguous in memory, and which are not."""
+    if target["layouts"] is None:
+        return "not available"
+    tensors = [
+        (f"{program} {tensor['name']}", tensor["contiguous"])
+        for program, layout in target["layouts"].items()
+        for tensor in (*layout["inputs"], *layout["outputs"])
+    ]
+    wrong = [name for name, contiguous in tensors if not contiguous]
+    if not wrong:
+        return f"all {len(tensors)} tensors contiguous"
+    return f"{len(wrong)} of {len(tensors)} tensors not contiguous: {', '.join(wrong)}"
+
+
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count != 1 else ''}"
 

@@ -4,7 +4,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 
-from tinysam2.validation.reporting.figures import gate_sentence, headline, states_line, subject_line, written
+from tinysam2.validation.reporting.figures import (
+    gate_sentence,
+    headline,
+    layout_line,
+    states_line,
+    subject_line,
+    written,
+)
 
 
 def render_junit(report: Mapping) -> str:
@@ -48,6 +55,7 @@ def _properties(report: Mapping, target: Mapping) -> dict[str, str]:
         "preset": report["preset"],
         "weights": weights,
         "runtime": target["runtime"],
+        "memory layout": layout_line(target),
         "states of the memory bank": states_line(report),
         **{f"clip {clip['clip']}": _clip(clip) for clip in target["chain"]["clips"]},
     }

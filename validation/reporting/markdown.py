@@ -7,6 +7,7 @@ from tinysam2.validation.reporting.figures import (
     failed_gates,
     gate_sentence,
     headline,
+    layout_line,
     least_sqnr,
     states_line,
     subject_line,
@@ -23,7 +24,9 @@ def render_markdown(report: Mapping) -> str:
         lines += ["Untrained weights: the agreement is real, the masks mean nothing.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|---|---|--:|--:|--:|--:|--:|--:|"]
     lines += [_row(target) for target in report["targets"]]
-    lines += ["", *_clips(report), "", f"Memory bank, calls by state: {_escaped(states_line(report))}."]
+    layouts = "; ".join(f"{target['target']} {layout_line(target)}" for target in report["targets"])
+    lines += ["", *_clips(report), "", f"Memory layout: {_escaped(layouts)}."]
+    lines += ["", f"Memory bank, calls by state: {_escaped(states_line(report))}."]
     failed = list(failed_gates(report))
     if failed:
         lines += ["", "### What failed", ""]

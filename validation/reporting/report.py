@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import Budget
@@ -34,7 +35,8 @@ class TargetReport:
     """One target's artifacts: what was measured and whether it passed.
 
     memory: what the artifacts tell; None where they do not. measured: in a fresh process; None where it was not.
-    not_available: what the target does not offer, so that no gate judges it.
+    not_available: what the target does not offer, so that no gate judges it. layouts: how the programs' tensors lie in
+    memory; None where the artifacts do not tell.
     """
 
     target: str
@@ -47,6 +49,7 @@ class TargetReport:
     measured: MeasuredMemory | None
     gates: tuple[Gate, ...]
     not_available: tuple[str, ...] = ()
+    layouts: Layouts | None = None
 
     @property
     def passed(self) -> bool:
@@ -56,6 +59,7 @@ class TargetReport:
         return {
             **asdict(self),
             "memory": self.memory and _memory_json(self.memory),
+            "layouts": self.layouts and {name: _layout_json(layout) for name, layout in self.layouts.items()},
             "programs": [{**asdict(program), "sqnr_db": program.sqnr_db} for program in self.programs],
             "chain": self._chain_json(),
             "gates": [{**asdict(gate), "passed": gate.passed} for gate in self.gates],
@@ -73,7 +77,7 @@ class TargetReport:
             }
             for clip in self.chain.clips
         ]
-        names = ("mean_iou", "min_iou", "sqnr_by_state", "score", "float_score")
+        names = ("mean_iou", "min_iou", "raw_iou", "sqnr_by_state", "score", "float_score")
         return {**asdict(self.chain), "clips": clips, **{name: getattr(self.chain, name) for name in names}}
 
 
@@ -126,3 +130,10 @@ class Report:
 
 def _memory_json(memory: ModelMemory) -> dict:
     return {**asdict(memory), "total": asdict(memory.total)}
+
+
+def _layout_json(layout: ProgramLayout) -> dict:
+    def tensors(side: tuple[TensorLayout, ...]) -> list[dict]:
+        return [{**asdict(tensor), "strides": tensor.strides, "contiguous": tensor.contiguous} for tensor in side]
+
+    return {"inputs": tensors(layout.inputs), "outputs": tensors(layout.outputs)}

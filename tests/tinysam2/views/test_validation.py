@@ -115,4 +115,5 @@ def test_what_a_target_does_not_tell_is_shown_as_not_available(capsys):
     printed = capsys.readouterr().out
     assert row(printed, "onnx")[1:] == ["-"] * 6 + ["not", "available"]
     assert "static memory: not available" in printed
+    assert "memory layout: not available" in printed
     assert "(a test; growth of memory not measured; not available: static memory, integers)" in printed

@@ -34,6 +34,12 @@ def test_every_clip_and_the_states_of_the_bank_are_properties(report_of_several)
     assert "not covered: two objects" in told["states of the memory bank"]
 
 
+def test_the_memory_layout_is_a_property(report):
+    suites = ElementTree.fromstring(render_junit(report).encode())
+    told = [entry.get("value") for entry in suites.iter("property") if entry.get("name") == "memory layout"]
+    assert told == ["not available", "all 42 tensors contiguous", "all 42 tensors contiguous"]
+
+
 def test_a_clip_of_any_name_gives_xml_that_parses(report):
     report["clips"][0]["name"] = '<koi> & "friends" \x00\x1b\ufffe'
     suites = ElementTree.fromstring(render_junit(report).encode())

@@ -56,6 +56,15 @@ def test_states_of_the_bank_are_counted_and_those_that_were_not_met_are_named(re
     assert "evicting 3, occluded 1 (1 made), prompted again 3; not covered: two objects." in line
 
 
+def test_tensors_that_are_not_contiguous_are_named(report):
+    report["targets"][1]["layouts"]["image_encoder"]["outputs"][0]["contiguous"] = False
+    [line] = [line for line in render_markdown(report).splitlines() if line.startswith("Memory layout")]
+    assert line == (
+        "Memory layout: coreml not available; executorch 1 of 42 tensors not contiguous: image\\_encoder features; "
+        "tflite all 42 tensors contiguous."
+    )
+
+
 def test_a_clip_of_any_name_stays_text(report):
     report["clips"][0]["name"] = "a|b <img src=x> [c](d) *e*\n# f @everyone"
     line = render_markdown(report).splitlines()[2]

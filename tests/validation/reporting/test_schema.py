@@ -90,6 +90,7 @@ def test_a_reader_may_meet_fields_of_a_later_release(report):
         (["targets", 0, "chain", "clips", 0, "score", "JF"], 69.8),
         (["targets", 0, "chain", "sqnr_by_state", "empty"], 300),
         (["targets", 0, "gates", 0, "at_least"], None),
+        (["targets", 1, "layouts", "image_encoder", "outputs", 0, "contiguous"], 1),
         (["environment", "cores"], 0),
     ],
 )
