@@ -14,7 +14,8 @@ struct CallPlan: Sendable {
             answer.allSatisfy { name in program.outputs.contains { $0.name == name } }
         }
         guard let decoder, decoder > 0 else {
-            throw TinySAM2Error.bundle("no program of the manifest gives \(answer.joined(separator: ", ")) after an encoder")
+            throw TinySAM2Error.bundle(
+                "no program of the manifest gives \(answer.joined(separator: ", ")) after an encoder")
         }
         encoder = manifest.programs[0]
         untilMask = Array(manifest.programs[1...decoder])

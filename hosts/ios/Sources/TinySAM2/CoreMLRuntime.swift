@@ -41,7 +41,8 @@ public actor CoreMLRuntime: Runtime {
             do {
                 try await load(package, as: program.name, compiledTo: destination)
             } catch {
-                throw TinySAM2Error.runtime("Core ML cannot load \(package.lastPathComponent): \(error.localizedDescription)")
+                throw TinySAM2Error.runtime(
+                    "Core ML cannot load \(package.lastPathComponent): \(error.localizedDescription)")
             }
         }
     }

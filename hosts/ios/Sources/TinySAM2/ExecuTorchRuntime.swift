@@ -25,7 +25,8 @@ public actor ExecuTorchRuntime: Runtime {
             return
         }
         guard !artifacts.halfPrecision else {
-            throw TinySAM2Error.bundle("the bundle's ExecuTorch program takes float16; this package passes float32 to it")
+            throw TinySAM2Error.bundle(
+                "the bundle's ExecuTorch program takes float16; this package passes float32 to it")
         }
         var byFile: [URL: Module] = [:]
         var loaded: [String: Module] = [:]
@@ -39,7 +40,7 @@ public actor ExecuTorchRuntime: Runtime {
                 try module.load(program.name)
             } catch {
                 throw TinySAM2Error.runtime(
-                    "ExecuTorch cannot load \(program.name) of \(file.lastPathComponent): \(error.localizedDescription); "
+                    "ExecuTorch cannot load \(program.name): \(error.localizedDescription); "
                         + "link backend_xnnpack, kernels_optimized and kernels_quantized with -all_load")
             }
             loaded[program.name] = module
@@ -65,7 +66,8 @@ public actor ExecuTorchRuntime: Runtime {
         var answers: [[Float]] = []
         for (spec, output) in zip(program.outputs, outputs) {
             guard let tensor: Tensor<Float> = output.tensor() else {
-                throw TinySAM2Error.runtime("ExecuTorch gave \(spec.name) of \(program.name) as something else than floats")
+                throw TinySAM2Error.runtime(
+                    "ExecuTorch gave \(spec.name) of \(program.name) as something else than floats")
             }
             answers.append(tensor.scalars())
         }

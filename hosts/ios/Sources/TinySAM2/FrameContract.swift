@@ -58,12 +58,27 @@ public struct FrameContract: Codable, Sendable {
         public let chroma: String
         public let standard: String
         public let conversions: [String: Conversion]
+        public let rotation: Rotation
 
         enum CodingKeys: String, CodingKey {
             case coefficientBits = "coefficient_bits"
             case chroma = "chroma"
             case standard = "default"
             case conversions = "conversions"
+            case rotation = "rotation"
+        }
+    }
+
+    /// How frames become upright.
+    public struct Rotation: Codable, Sendable {
+        public let degrees: [Int]
+        public let direction: String
+        public let when: String
+
+        enum CodingKeys: String, CodingKey {
+            case degrees = "degrees"
+            case direction = "direction"
+            case when = "when"
         }
     }
 
@@ -95,6 +110,7 @@ public struct FrameContract: Codable, Sendable {
         public let negativeLabel: Float
         public let positiveLabel: Float
         public let boxLabels: [Float]
+        public let order: String
         public let scale: String
 
         enum CodingKeys: String, CodingKey {
@@ -103,6 +119,7 @@ public struct FrameContract: Codable, Sendable {
             case negativeLabel = "negative_label"
             case positiveLabel = "positive_label"
             case boxLabels = "box_labels"
+            case order = "order"
             case scale = "scale"
         }
     }
@@ -124,10 +141,14 @@ public struct FrameContract: Codable, Sendable {
     public struct PlaneResize: Codable, Sendable {
         public let filter: String
         public let antialias: Bool
+        public let passes: [String]
+        public let arithmetic: String
 
         enum CodingKeys: String, CodingKey {
             case filter = "filter"
             case antialias = "antialias"
+            case passes = "passes"
+            case arithmetic = "arithmetic"
         }
     }
 
@@ -165,17 +186,24 @@ public struct FrameContract: Codable, Sendable {
 extension FrameContract {
     /// Sums of bytes times coefficients that add up to 1 stay within 32 bits.
     private static let mostCoefficientBits = 22
+    private static let planeArithmetic = "float64 sums in tap order, stored as float32 after each pass"
+    private static let pointOrder = "points, then the box's top left and bottom right corner"
 
     /// Refuses a rule that this package does not implement, rather than replacing it by one that it does.
     func check() throws {
         try demand(image.layout == "NCHW", "image.layout is \(image.layout)", "NCHW")
-        try demand(image.channels == ["red", "green", "blue"], "image.channels is \(image.channels)", "red, green, blue")
+        let channels = ["red", "green", "blue"]
+        try demand(image.channels == channels, "image.channels is \(image.channels)", "\(channels)")
         try demand(image.range == [0, 255], "image.range is \(image.range)", "0 to 255")
-        try demand(
-            image.resize.passes == ["horizontal", "vertical"], "image.resize.passes is \(image.resize.passes)",
-            "horizontal, vertical")
-        try demand(
-            image.resize.betweenPasses == "uint8", "image.resize.between_passes is \(image.resize.betweenPasses)", "uint8")
+        for passes in [image.resize.passes, maskPrompt.resize.passes, mask.resize.passes] {
+            let supported = ["horizontal", "vertical"]
+            try demand(passes == supported, "a resize has the passes \(passes)", "\(supported)")
+        }
+        let between = image.resize.betweenPasses
+        try demand(between == "uint8", "image.resize.between_passes is \(between)", "uint8")
+        for arithmetic in [maskPrompt.resize.arithmetic, mask.resize.arithmetic] {
+            try demand(arithmetic == Self.planeArithmetic, "a resize has \(arithmetic)", Self.planeArithmetic)
+        }
         try demand(
             (1...Self.mostCoefficientBits).contains(image.resize.coefficientBits),
             "image.resize.coefficient_bits is \(image.resize.coefficientBits)", "1 to \(Self.mostCoefficientBits)")
@@ -184,19 +212,26 @@ extension FrameContract {
         for filter in [image.resize.filter, maskPrompt.resize.filter, mask.resize.filter] {
             try demand(Filter(rawValue: filter) != nil, "a resize has the filter \(filter)", "triangle or box")
         }
+        let rotation = video.rotation
+        try demand(
+            rotation.direction == "clockwise" && rotation.when == "before resizing",
+            "video.rotation is \(rotation.direction), \(rotation.when)", "clockwise, before resizing")
         try demand(video.chroma == "nearest", "video.chroma is \(video.chroma)", "nearest")
         try demand(
             (1...Self.mostCoefficientBits).contains(video.coefficientBits),
             "video.coefficient_bits is \(video.coefficientBits)", "1 to \(Self.mostCoefficientBits)")
         try demand(
             video.conversions[video.standard] != nil, "video.default is \(video.standard)", "one of video.conversions")
-        try demand(points.scale == "x * width / frame_width", "points.scale is \(points.scale)", "x * width / frame_width")
+        let scale = "x * width / frame_width"
+        try demand(points.scale == scale, "points.scale is \(points.scale)", scale)
+        try demand(points.order == Self.pointOrder, "points.order is \(points.order)", Self.pointOrder)
         try demand(points.boxLabels.count == 2, "points.box_labels has \(points.boxLabels.count) labels", "two")
         try demand(mask.inside == "above", "mask.inside is \(mask.inside)", "above")
         try demand(
             ids.least >= 1 && ids.least <= ids.most && ids.most <= Int(UInt8.max),
             "ids are \(ids.least) to \(ids.most)", "within 1 to \(UInt8.max)")
-        let sides = [image.width, image.height, maskPrompt.width, maskPrompt.height, mask.width, mask.height, points.most]
+        let planes = [maskPrompt.width, maskPrompt.height, mask.width, mask.height]
+        let sides = planes + [image.width, image.height, points.most]
         try demand(sides.allSatisfy { $0 > 0 }, "a size is below 1", "at least 1")
     }
 

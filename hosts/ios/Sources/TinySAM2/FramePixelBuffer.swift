@@ -4,8 +4,8 @@ import CoreVideo
 extension Frame {
     /// A camera's or decoder's picture, copied: 32BGRA, or NV12 of either range.
     ///
-    /// The YUV matrix is the buffer's attachment and the range is its pixel format's. Rotate before, for example by the
-    /// capture connection's `videoRotationAngle`: the tracker takes upright frames.
+    /// The YUV matrix is the buffer's attachment and the range is its pixel format's. The tracker takes upright frames:
+    /// set the capture connection's `videoRotationAngle`, or call `rotated(clockwise:)`.
     public init(pixelBuffer: CVPixelBuffer) throws {
         let locked = CVPixelBufferLockBaseAddress(pixelBuffer, .readOnly)
         guard locked == kCVReturnSuccess else {
@@ -60,7 +60,8 @@ extension Frame {
     /// A plane's rows without the padding at their ends.
     private static func bytes(of buffer: CVPixelBuffer, plane: Int, _ rowBytes: Int, _ rows: Int) throws -> [UInt8] {
         guard let base = CVPixelBufferGetBaseAddressOfPlane(buffer, plane) else {
-            throw TinySAM2Error.frame("the pixel buffer has no memory for plane \(plane); give one that the CPU can read")
+            throw TinySAM2Error.frame(
+                "the pixel buffer has no memory for plane \(plane); give one that the CPU can read")
         }
         let stride = CVPixelBufferGetBytesPerRowOfPlane(buffer, plane)
         guard rowBytes <= stride, rows <= CVPixelBufferGetHeightOfPlane(buffer, plane) else {
@@ -69,7 +70,8 @@ extension Frame {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(rowBytes * rows)
         for row in 0..<rows {
-            bytes.append(contentsOf: UnsafeRawBufferPointer(start: UnsafeRawPointer(base + row * stride), count: rowBytes))
+            let start = UnsafeRawPointer(base + row * stride)
+            bytes.append(contentsOf: UnsafeRawBufferPointer(start: start, count: rowBytes))
         }
         return bytes
     }

@@ -166,7 +166,8 @@ struct GoldenVectors: Sendable {
         }
         guard index.version == GoldenIndex.supportedVersion else {
             throw TinySAM2Error.bundle(
-                "the golden vectors have version \(index.version); this package reads version \(GoldenIndex.supportedVersion)")
+                "the golden vectors have version \(index.version); "
+                    + "this package reads version \(GoldenIndex.supportedVersion)")
         }
         self.index = index
         content = try bundle.content(of: index.tensorsFile)
@@ -195,7 +196,8 @@ struct GoldenVectors: Sendable {
         case "int32":
             return try words(entry, name).map { Float(Int32(bitPattern: $0)) }
         default:
-            throw TinySAM2Error.bundle("the golden tensor \(name) is \(entry.dtype); it must be uint8, int32 or float32")
+            throw TinySAM2Error.bundle(
+                "the golden tensor \(name) is \(entry.dtype); it must be uint8, int32 or float32")
         }
     }
 

@@ -17,7 +17,8 @@ public struct ModelBundle: Sendable {
         let line = try ModelBundle.content(of: folder.appendingPathComponent(ModelBundle.digestName))
         let stated = String(decoding: line, as: UTF8.self).split(separator: " ").first.map(String.init)
         guard stated == digest else {
-            throw TinySAM2Error.bundle("manifest.json is not the file that was shipped: its sha256 differs; copy the bundle again")
+            throw TinySAM2Error.bundle(
+                "manifest.json is not the file that was shipped: its sha256 differs; copy the bundle again")
         }
         self.folder = folder
         manifest = try Manifest.read(content)
@@ -56,7 +57,9 @@ public struct ModelBundle: Sendable {
         switch target.ioDtype {
         case "float16": return true
         case "float32": return false
-        default: throw TinySAM2Error.bundle("a target's tensors are \(target.ioDtype); this package passes float32 and float16")
+        default:
+            throw TinySAM2Error.bundle(
+                "a target's tensors are \(target.ioDtype); this package passes float32 and float16")
         }
     }
 

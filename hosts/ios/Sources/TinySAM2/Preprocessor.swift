@@ -11,7 +11,7 @@ enum TensorName {
     static let objectScore = "object_score"
 }
 
-/// Frames and prompts as tensors, and logits as masks, as the manifest's `frame` says; equal to the bit in every language.
+/// Frames and prompts as tensors, and logits as masks, as the manifest's `frame` says: equal to the bit everywhere.
 struct Preprocessor: Sendable {
     let contract: FrameContract
     private let imageFilter: Filter
@@ -33,12 +33,7 @@ struct Preprocessor: Sendable {
     func imageBytes(_ frame: Frame) throws -> [UInt8] {
         let bits = contract.image.resize.coefficientBits
         let resampler = ByteResampler(filter: imageFilter, bits: bits, from: frame.size, to: imageSize)
-        switch frame.pixels {
-        case .rgb(let rgb):
-            return resampler.planes(rgb)
-        case .yuv420(let planes):
-            return resampler.planes(try planes.rgb(contract.video))
-        }
+        return resampler.planes(try frame.rgb(contract.video))
     }
 
     /// The share of each cell that a mask of the frame's size covers.
@@ -82,19 +77,21 @@ struct Preprocessor: Sendable {
 
     /// Each point with its label, a box's corners last.
     private func labelled(_ points: [Point], _ box: Box?) -> [(x: Double, y: Double, label: Float)] {
+        let numbers = contract.points
         var entries: [(x: Double, y: Double, label: Float)] = points.map { point in
-            (x: point.x, y: point.y, label: point.positive ? contract.points.positiveLabel : contract.points.negativeLabel)
+            (x: point.x, y: point.y, label: point.positive ? numbers.positiveLabel : numbers.negativeLabel)
         }
         if let box {
-            entries.append((x: box.x0, y: box.y0, label: contract.points.boxLabels[0]))
-            entries.append((x: box.x1, y: box.y1, label: contract.points.boxLabels[1]))
+            entries.append((x: box.x0, y: box.y0, label: numbers.boxLabels[0]))
+            entries.append((x: box.x1, y: box.y1, label: numbers.boxLabels[1]))
         }
         return entries
     }
 
     private static func filter(_ name: String) throws -> Filter {
         guard let filter = Filter(rawValue: name) else {
-            throw TinySAM2Error.bundle("the manifest's frame has the filter \(name); this package supports triangle and box")
+            throw TinySAM2Error.bundle(
+                "the manifest's frame has the filter \(name); this package supports triangle and box")
         }
         return filter
     }

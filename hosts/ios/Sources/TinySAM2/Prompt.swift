@@ -81,7 +81,8 @@ public enum Prompt: Hashable, Sendable {
                 throw TinySAM2Error.prompt("box \(box.x0),\(box.y0),\(box.x1),\(box.y1) reaches outside \(frame)")
             }
             guard box.x0 < box.x1, box.y0 < box.y1 else {
-                throw TinySAM2Error.prompt("box \(box.x0),\(box.y0),\(box.x1),\(box.y1) is empty; give left < right, top < bottom")
+                throw TinySAM2Error.prompt(
+                    "box \(box.x0),\(box.y0),\(box.x1),\(box.y1) is empty; give left < right, top < bottom")
             }
         }
     }

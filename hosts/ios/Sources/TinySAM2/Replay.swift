@@ -30,7 +30,10 @@ public enum Replay {
     }
 
     /// The same, written as JSON, whole or not at all.
-    public static func run(bundle folder: URL, runtime: any Runtime, writingTo file: URL) async throws -> ReplayResults {
+    @discardableResult
+    public static func run(
+        bundle folder: URL, runtime: any Runtime, writingTo file: URL
+    ) async throws -> ReplayResults {
         let results = try await run(bundle: folder, runtime: runtime)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -44,7 +47,8 @@ public enum Replay {
         var results: [ReplayResults.ProgramResult] = []
         for entry in golden.programs(of: runtime.target) {
             guard let spec = manifest.programs.first(where: { $0.name == entry.program }) else {
-                throw TinySAM2Error.bundle("the golden vectors name the program \(entry.program), which the manifest has not")
+                throw TinySAM2Error.bundle(
+                    "the golden vectors name the program \(entry.program), which the manifest has not")
             }
             var inputs: [[Float]] = []
             for input in spec.inputs {
@@ -59,7 +63,8 @@ public enum Replay {
                 let expected = try golden.floats(try name(of: output.name, in: entry.outputs))
                 guard values.count == expected.count else {
                     throw TinySAM2Error.runtime(
-                        "\(spec.name) gave \(values.count) values as \(output.name); the golden vector has \(expected.count)")
+                        "\(spec.name) gave \(values.count) values as \(output.name); "
+                            + "the golden vector has \(expected.count)")
                 }
                 sqnr.updateValue(Measures.sqnr(values, expected), forKey: output.name)
                 digests[output.name] = Checksum.hexadecimal(of: Measures.littleEndian(values))
@@ -82,7 +87,8 @@ public enum Replay {
             let ids = tracked.ids()
             let goldenIds = try golden.bytes(pair.1.ids)
             guard ids.count == goldenIds.count else {
-                throw TinySAM2Error.bundle("the golden ids of frame \(index) are not of the frame's size; ship the bundle again")
+                throw TinySAM2Error.bundle(
+                    "the golden ids of frame \(index) are not of the frame's size; ship the bundle again")
             }
             var iou: [String: Double] = [:]
             for key in pair.1.objects.keys {
@@ -123,13 +129,15 @@ public enum Replay {
                 conversion: entry.conversion)
             return try planes.rgb(preprocessor.contract.video) == golden.bytes(entry.output)
         default:
-            throw TinySAM2Error.bundle("the golden vectors have the kind \(entry.kind), which this package does not know")
+            throw TinySAM2Error.bundle(
+                "the golden vectors have the kind \(entry.kind), which this package does not know")
         }
     }
 
     private static func given(_ name: String?, _ entry: GoldenIndex.PreprocessingEntry) throws -> String {
         guard let name else {
-            throw TinySAM2Error.bundle("a golden vector of the kind \(entry.kind) lacks an input; ship the bundle again")
+            throw TinySAM2Error.bundle(
+                "a golden vector of the kind \(entry.kind) lacks an input; ship the bundle again")
         }
         return name
     }

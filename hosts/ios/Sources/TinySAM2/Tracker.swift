@@ -186,7 +186,8 @@ public actor Tracker {
         }
         let outputs = try await runtime.run(program, inputs)
         guard outputs.count == program.outputs.count else {
-            throw TinySAM2Error.runtime("\(program.name) gave \(outputs.count) outputs; it has \(program.outputs.count)")
+            throw TinySAM2Error.runtime(
+                "\(program.name) gave \(outputs.count) outputs; it has \(program.outputs.count)")
         }
         var named: [String: [Float]] = [:]
         for (spec, values) in zip(program.outputs, outputs) {

@@ -27,7 +27,8 @@ struct Replaying {
         #if canImport(CoreML)
         return try CoreMLRuntime()
         #else
-        throw TinySAM2Error.runtime("there is no Core ML on this system; run it on macOS or call Replay.run in an iOS app")
+        throw TinySAM2Error.runtime(
+            "there is no Core ML on this system; run it on macOS or call Replay.run in an iOS app")
         #endif
     }
 
