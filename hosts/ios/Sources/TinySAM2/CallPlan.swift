@@ -10,10 +10,10 @@ struct CallPlan: Sendable {
 
     init(_ manifest: Manifest) throws {
         let answer = [TensorName.maskLogits, TensorName.iou, TensorName.objectScore]
-        let decoder = manifest.programs.firstIndex { program in
+        let position = manifest.programs.firstIndex { program in
             answer.allSatisfy { name in program.outputs.contains { $0.name == name } }
         }
-        guard let decoder, decoder > 0 else {
+        guard let decoder = position, decoder > 0 else {
             throw TinySAM2Error.bundle(
                 "no program of the manifest gives \(answer.joined(separator: ", ")) after an encoder")
         }

@@ -33,16 +33,18 @@ actor RecordedRuntime: Runtime {
     func run(_ program: ProgramSpec, _ inputs: [[Float]]) async throws -> [[Float]] {
         counts[program.name, default: 0] += 1
         let candidates = calls.filter { $0.program == program.name }
-        let nearest = candidates.min { distance($0.inputs, inputs) < distance($1.inputs, inputs) }
-        guard let nearest else {
+        let nearest = candidates.min { left, right in
+            RecordedRuntime.distance(left.inputs, inputs) < RecordedRuntime.distance(right.inputs, inputs)
+        }
+        guard let answer = nearest else {
             throw TinySAM2Error.runtime("no call of \(program.name) was recorded")
         }
-        return nearest.outputs
+        return answer.outputs
     }
 
     func close() {}
 
-    private func distance(_ mine: [[Float]], _ theirs: [[Float]]) -> Double {
+    private static func distance(_ mine: [[Float]], _ theirs: [[Float]]) -> Double {
         var sum = 0.0
         for (left, right) in zip(mine, theirs) {
             for (a, b) in zip(left, right) {
@@ -106,7 +108,8 @@ final class GoldenTests: XCTestCase {
         let expected = try XCTUnwrap(golden.index.trace.results[runtime.target])
         for (index, pair) in zip(golden.index.trace.frames, expected).enumerated() {
             let tracked = try await tracker.track(golden.request(pair.0))
-            XCTAssertEqual(tracked.objects.map(\.id), pair.1.objects.keys.compactMap { Int($0) }.sorted(), "frame \(index)")
+            let ids = pair.1.objects.keys.compactMap { Int($0) }.sorted()
+            XCTAssertEqual(tracked.objects.map(\.id), ids, "frame \(index)")
         }
         let encoder = tracker.bundle.manifest.programs[0].name
         let encoded = await runtime.counts[encoder]

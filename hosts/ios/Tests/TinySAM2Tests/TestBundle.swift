@@ -44,13 +44,15 @@ final class TestBundle {
         return [
             "manifest_version": 2, "platform": "ios", "preset": "tiny", "tinysam2_version": "0", "golden": NSNull(),
             "deployment": ["ios": "17.0"],
-            "weights": ["source": "none", "sha256": digest, "trained": false, "licence": "none", "trained_on": [String]()]
-                as [String: Any],
+            "weights": [
+                "source": "none", "sha256": digest, "trained": false, "licence": "none", "trained_on": [String](),
+            ] as [String: Any],
             "parity": ["passed": true, "targets": [target: true], "report": "report.json"] as [String: Any],
             "budget": ["bank_bytes_per_object": 4, "limit_bytes_per_object": 4, "passed": true] as [String: Any],
             "targets": [
                 target: [
-                    "precision": "fp32", "io_dtype": "float32", "files": files, "inputs_by": "name", "outputs_by": "name",
+                    "precision": "fp32", "io_dtype": "float32", "files": files,
+                    "inputs_by": "name", "outputs_by": "name",
                     "runtime": ["name": "test", "package": "none", "minimum_version": "1"], "versions": [String: String](),
                 ] as [String: Any]
             ],
@@ -114,7 +116,9 @@ final class TestBundle {
         ]
     }
 
-    private static func program(_ name: String, _ inputs: [[String: Any]], _ outputs: [[String: Any]]) -> [String: Any] {
+    private static func program(
+        _ name: String, _ inputs: [[String: Any]], _ outputs: [[String: Any]]
+    ) -> [String: Any] {
         ["name": name, "inputs": inputs, "outputs": outputs]
     }
 }

@@ -5,15 +5,17 @@ import XCTest
 
 final class TrackerTests: XCTestCase {
     private let click = Prompt.point(x: 1, y: 1)
+    private var bundle: TestBundle?
 
     private func frame() throws -> Frame {
         try Frame(rgb: [UInt8](repeating: 9, count: 3 * 6 * 5), width: 6, height: 5)
     }
 
-    private func opened() async throws -> (TestBundle, Tracker, ScriptedRuntime) {
+    private func opened() async throws -> (Tracker, ScriptedRuntime) {
         let bundle = try TestBundle()
+        self.bundle = bundle
         let runtime = ScriptedRuntime()
-        return (bundle, try await Tracker.open(bundle: bundle.folder, runtime: runtime), runtime)
+        return (try await Tracker.open(bundle: bundle.folder, runtime: runtime), runtime)
     }
 
     private func message(_ work: () async throws -> Void) async -> String {
@@ -26,7 +28,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testTheBankIsFedBackAndTheImageIsEncodedOnceAFrame() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         let first = try await tracker.track(frame(), prompts: [1: click, 7: click])
         let second = try await tracker.track(frame())
         XCTAssertEqual(first.objects.map(\.id), [1, 7])
@@ -38,7 +40,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testMasksHaveTheFramesSizeAndTheLeastIdWinsATie() async throws {
-        let (_, tracker, _) = try await opened()
+        let (tracker, _) = try await opened()
         let tracked = try await tracker.track(frame(), prompts: [3: click, 2: click])
         XCTAssertEqual(tracked.ids().count, 30)
         XCTAssertEqual(Array(tracked.ids()[0..<6]), [2, 2, 2, 0, 0, 0])
@@ -46,7 +48,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testARemovedObjectIsNotTrackedAnyMore() async throws {
-        let (_, tracker, _) = try await opened()
+        let (tracker, _) = try await opened()
         _ = try await tracker.track(frame(), prompts: [1: click, 2: click])
         try await tracker.remove(1)
         let tracked = try await tracker.track(frame())
@@ -56,7 +58,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testAFailedCallLeavesEveryObjectWhereItWas() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         _ = try await tracker.track(frame(), prompts: [1: click])
         await runtime.fail(at: "memory_encoder")
         let said = await message { _ = try await tracker.track(self.frame(), prompts: [2: self.click]) }
@@ -68,7 +70,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testACorrectionGoesToTheObjectThatIsThere() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         _ = try await tracker.track(frame(), prompts: [1: click])
         let correction = Prompt.points([Point(x: 3, y: 2.5), Point(x: 0, y: 0, positive: false)])
         let tracked = try await tracker.track(frame(), prompts: [1: correction])
@@ -79,7 +81,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testCallsFromManyTasksRunOneAfterTheOther() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         let frame = try frame()
         let click = self.click
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -95,7 +97,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testNothingToTrackIsRefusedBeforeAnythingRuns() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         let said = await message { _ = try await tracker.track(self.frame()) }
         XCTAssertEqual(said, "there is nothing to track; prompt an object on this frame or an earlier one")
         let calls = await runtime.calls
@@ -103,7 +105,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testClosingFreesTheRuntimeAndLaterCallsAreRefused() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         await tracker.close()
         let isClosed = await runtime.isClosed
         XCTAssertTrue(isClosed)
@@ -112,7 +114,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testLoadingHappensOnce() async throws {
-        let (_, tracker, runtime) = try await opened()
+        let (tracker, runtime) = try await opened()
         try await tracker.load()
         try await tracker.warmUp()
         _ = try await tracker.track(frame(), prompts: [1: click])
@@ -121,7 +123,7 @@ final class TrackerTests: XCTestCase {
     }
 
     func testAStreamThatWaitsTracksEveryFrame() async throws {
-        let (_, tracker, _) = try await opened()
+        let (tracker, _) = try await opened()
         let first = TrackingRequest(frame: try frame(), prompts: [1: click])
         let other = TrackingRequest(frame: try frame())
         let source = AsyncStream<TrackingRequest> { continuation in
