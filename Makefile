@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml
 matrix: $(MATRIX_STAMPS)
 
 ship: install
-	$(BIN)/tinysam2 ship
+	$(BIN)/tinysam2 ship --overwrite
 
 lint: install
 	$(BIN)/ruff check .

@@ -53,6 +53,8 @@ def convert_model(
                 weights=loaded.source,
                 weights_digest=loaded.digest,
                 trained=loaded.trained,
+                licence=loaded.terms.licence,
+                trained_on=loaded.terms.trained_on,
                 versions={
                     package: importlib.metadata.version(package) for package in ("tinysam2", "torch", *entry.packages)
                 },

@@ -1,5 +1,7 @@
 """Core ML: one `.mlpackage` (ML Program, iOS 17) a program."""
 
+import json
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from coremltools.converters.mil.mil import Operation
 
 from tinysam2.converters.export import ExportedModel
 from tinysam2.core.files import atomic_path
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://developer.apple.com/documentation/coreml")
+"""Of the identifiers of a package's items, which are made from their paths."""
 
 TRIGONOMETRIC = {"sin", "cos"}
 """Their arguments are angles of many radians, which fp16 rounds to a few hundredths."""
@@ -57,7 +62,21 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
             package.save(str(temporary))
             # A map for ExecuTorch's own Core ML delegate, which has no business in an app's package.
             (temporary / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
+            _make_reproducible(temporary)
     return files
+
+
+def _make_reproducible(package: Path) -> None:
+    """Rewrites what coremltools writes anew each time: the manifest's random identifiers, and the order of maps."""
+    manifest = json.loads((package / "Manifest.json").read_text(encoding="utf-8"))
+    names = {old: str(uuid.uuid5(_NAMESPACE, item["path"])) for old, item in manifest["itemInfoEntries"].items()}
+    items = {names[old]: item for old, item in manifest["itemInfoEntries"].items()}
+    manifest["itemInfoEntries"] = dict(sorted(items.items()))
+    manifest["rootModelIdentifier"] = names[manifest["rootModelIdentifier"]]
+    (package / "Manifest.json").write_text(json.dumps(manifest, indent=4) + "\n", encoding="utf-8")
+    [model] = package.glob("Data/*/*.mlmodel")
+    spec = ct.proto.Model_pb2.Model.FromString(model.read_bytes())
+    model.write_bytes(spec.SerializeToString(deterministic=True))
 
 
 def _passes() -> ct.PassPipeline:

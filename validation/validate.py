@@ -92,6 +92,8 @@ def validate_artifacts(
         weights=loaded.source,
         weights_digest=loaded.digest,
         trained=loaded.trained,
+        licence=loaded.terms.licence,
+        trained_on=loaded.terms.trained_on,
         clips=tuple(clips),
         budget=budget,
         float_memory=float_memory(loaded.model.config),

@@ -10,9 +10,9 @@ MODE = 0o100644 << 16
 """Every entry is a regular file that its owner may write and all may read."""
 
 
-def write_zip(folder: Path, path: Path) -> None:
-    """Writes the files of a folder into a zip, each under the folder's name, in the order of their paths."""
-    files = {file.relative_to(folder.parent).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+def write_zip(folder: Path, root: str, path: Path) -> None:
+    """Writes the files of a folder into a zip, each under the name `root`, in the order of their paths."""
+    files = {f"{root}/{file.relative_to(folder).as_posix()}": file for file in folder.rglob("*") if file.is_file()}
     with zipfile.ZipFile(path, "w") as archive:
         for name, file in sorted(files.items()):
             entry = zipfile.ZipInfo(name, EARLIEST)

@@ -18,7 +18,7 @@ def manifest_of(
     platform: str, cards: Sequence[ArtifactCard], report: Mapping, golden: str | None, files: Mapping[str, Mapping]
 ) -> dict:
     """The manifest of one platform's bundle. golden: path of the golden vectors' index, where there are any.
-    files: path -> bytes and sha256 of everything beside the manifest. Paths are within the bundle."""
+    files: path -> bytes and sha256 of everything else. Paths are within the bundle."""
     first = cards[0]
     verdicts = {entry["target"]: entry["passed"] for entry in report["targets"]}
     return {
@@ -56,9 +56,14 @@ def manifest_of(
     }
 
 
-def _budget(cards: Sequence[ArtifactCard], report: Mapping) -> dict:
+def bank_bytes(cards: Sequence[ArtifactCard]) -> int:
+    """Bytes of one object's memory bank, at the widest of the targets' dtypes."""
     widest = max(np.dtype(card.io_dtype).itemsize for card in cards)
-    taken = widest * sum(int(np.prod(tensor.shape)) for tensor in bank_spec(cards[0].config))
+    return widest * sum(int(np.prod(tensor.shape)) for tensor in bank_spec(cards[0].config))
+
+
+def _budget(cards: Sequence[ArtifactCard], report: Mapping) -> dict:
+    taken = bank_bytes(cards)
     limit = int(report["budget"]["bank"]["mib"] * MIB)
     return {"bank_bytes_per_object": taken, "limit_bytes_per_object": limit, "passed": taken <= limit}
 

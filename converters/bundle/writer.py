@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinysam2.converters.bundle.manifest import manifest_of
+from tinysam2.converters.bundle.documents import write_documents
+from tinysam2.converters.bundle.manifest import bank_bytes, manifest_of
 from tinysam2.converters.bundle.platforms import host_code, platforms
 from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.errors import InputError
@@ -16,8 +17,8 @@ from tinysam2.core.units import MIB
 
 REPORT, PAGE = "report.json", "report.html"
 
-GOLDEN, GOLDEN_INDEX = "golden", "golden/index.json"
-"""The folder of the golden vectors, and its index."""
+GOLDEN_INDEX = "golden/index.json"
+"""Of the golden vectors."""
 
 NOT_SOURCES = shutil.ignore_patterns("build", ".build", ".gradle", ".swiftpm", ".idea", "__pycache__", ".DS_Store")
 """What building leaves in a folder of host code."""
@@ -28,8 +29,8 @@ class Contents:
     """What goes into every platform's bundle beside its artifacts.
 
     report: the validation's JSON, whose verdicts the manifest repeats; page: the same for people, as HTML.
-    golden: writes the golden vectors of the cards' targets and their `index.json` into a new folder, which lies at
-    `golden/` in the bundle; None: no golden vectors.
+    golden: writes `golden/index.json` and what it names into a bundle's folder, which holds the artifacts of the cards;
+    None: no golden vectors.
     """
 
     report: Mapping
@@ -58,9 +59,9 @@ def write_bundle(
     (folder / REPORT).write_text(json.dumps(contents.report, indent=2) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(contents.page, encoding="utf-8")
     shutil.copyfile(SCHEMA_FILE, folder / SCHEMA)
+    write_documents(platform, shipped, contents.report, bank_bytes(shipped), folder)
     if contents.golden is not None:
-        (folder / GOLDEN).mkdir()
-        contents.golden(folder / GOLDEN, shipped)
+        contents.golden(folder, shipped)
     if host := host_code(platform):
         shutil.copytree(host, folder / "host", ignore=NOT_SOURCES, copy_function=shutil.copyfile)
     golden = GOLDEN_INDEX if contents.golden is not None else None

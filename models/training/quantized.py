@@ -21,6 +21,7 @@ from tinysam2.models.training.run_folder import RunFolder
 from tinysam2.models.training.settings import UNALTERED, LossWeights, TrainingSettings
 from tinysam2.models.training.trainer import train
 from tinysam2.models.weights.checkpoint import RECIPE, LoadedModel, save_checkpoint
+from tinysam2.models.weights.terms import Terms
 
 TAUGHT = LossWeights(logits=1.0)
 """Training goes on, and the teacher holds features and memories in place. Its mask logits count less than where a
@@ -81,8 +82,8 @@ def train_quantized(
     return variant.eval()
 
 
-def save_quantized(variant: TinySAM2, recipe: Recipe, teacher: LoadedModel, path: Path) -> None:
+def save_quantized(variant: TinySAM2, recipe: Recipe, teacher: LoadedModel, terms: Terms, path: Path) -> None:
     """Writes the int8 checkpoint of a variant: int8 weights, scales and zero points, with the recipe, the teacher's
-    digest and the preset as metadata. A former file stays whole until the new one is."""
-    about = {RECIPE: recipe.to_json(), "teacher": teacher.digest, "preset": variant.config.name}
+    digest, the preset and the terms as metadata. A former file stays whole until the new one is."""
+    about = {RECIPE: recipe.to_json(), "teacher": teacher.digest, "preset": variant.config.name, **terms.metadata()}
     save_checkpoint(freeze(variant).state_dict(), path, about)

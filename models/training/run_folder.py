@@ -13,15 +13,17 @@ import torch
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path, write_text
 from tinysam2.models.training.settings import TrainingSettings
+from tinysam2.models.weights.terms import NOT_STATED, Terms
 
 SETTINGS, LOG, STATE, CURVES, WEIGHTS = "run.json", "log.csv", "state.pt", "curves.png", "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps what it makes. Every file appears whole or not at all."""
+    """Where a run keeps what it makes. Every file appears whole or not at all. terms: of the weights that come out."""
 
     path: Path
+    terms: Terms = NOT_STATED
 
     def file(self, name: str) -> Path:
         """One of the run's files."""

@@ -138,7 +138,7 @@ class _Run:
         self.folder.write_log(self.rows)
         draw_curves(self.rows, self.folder.file(CURVES))
         about = {"preset": self.model.config.name, "steps": str(self.step), "seed": str(self.settings.seed)}
-        save_checkpoint(self.averaged, self.folder.file(WEIGHTS), about)
+        save_checkpoint(self.averaged, self.folder.file(WEIGHTS), about | self.folder.terms.metadata())
 
     def take_step(self, parts: Sequence[TrainingClip]) -> None:
         """One optimiser step on this process's parts of a batch."""

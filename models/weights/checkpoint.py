@@ -16,9 +16,13 @@ from tinysam2.core.files import atomic_path
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.quantization.conversion import freeze, quantization_aware
 from tinysam2.models.quantization.recipe import Recipe, recipe_of_json
+from tinysam2.models.weights.terms import NOT_STATED, Terms, terms_of
 
 SEED = 2605
 """Seed of the weights that a preset has until trained ones are shipped."""
+
+SEEDED_TERMS = Terms("Apache-2.0")
+"""Random weights are part of the code."""
 
 WEIGHTS = Path(__file__).parent
 
@@ -30,9 +34,9 @@ RECIPE = "recipe"
 class LoadedModel:
     """A model in evaluation mode and where its weights come from.
 
-    source: a path, or what stands in its place. trained: whether the weights were ever trained.
+    source: the file's name, or what stands in its place. trained: whether the weights were ever trained.
     digest: sha256 of the weights themselves, the same however they were stored. recipe: of a quantized model, whose
-    layers are frozen; None: the float model.
+    layers are frozen; None: the float model. terms: the weights' licence and data.
     """
 
     model: TinySAM2
@@ -40,6 +44,7 @@ class LoadedModel:
     trained: bool
     digest: str
     recipe: Recipe | None = None
+    terms: Terms = NOT_STATED
 
 
 def load_model(
@@ -61,12 +66,12 @@ def load_model(
         if shipped is None:
             model = seeded_model(config)
             source = f"seeded weights ({config.name}, seed {SEED})"
-            return LoadedModel(model, source, False, weights_digest(model.state_dict()))
-        checkpoint, source = shipped, f"shipped weights ({shipped.stem})"
+            return LoadedModel(model, source, False, weights_digest(model.state_dict()), terms=SEEDED_TERMS)
+        checkpoint, source = shipped, source_of_shipped(shipped)
     else:
-        source = str(checkpoint)
+        source = Path(checkpoint).name
     state, metadata = _read(Path(checkpoint))
-    recipe = _recipe(Path(checkpoint), metadata)
+    recipe, terms = _recipe(Path(checkpoint), metadata), _terms(Path(checkpoint), metadata)
     if quantized is not None and quantized != (recipe is not None):
         held, wanted = ("int8", "name the float weights")
         if quantized:
@@ -77,13 +82,18 @@ def load_model(
         model = freeze(quantization_aware(model, recipe))
     _check_fits(Path(checkpoint), state, model)
     model.load_state_dict(state)
-    return LoadedModel(model, source, True, weights_digest(model.state_dict()), recipe)
+    return LoadedModel(model, source, True, weights_digest(model.state_dict()), recipe, terms)
 
 
 def shipped_weights(preset: str, quantized: bool = False) -> Path | None:
     """The weights that come with a preset, float or int8; None: there are none."""
     path = WEIGHTS / f"{preset}{'-int8' if quantized else ''}.safetensors"
     return path if path.exists() else None
+
+
+def source_of_shipped(path: Path) -> str:
+    """What stands for shipped weights where the source of a model is told."""
+    return f"shipped weights ({path.stem})"
 
 
 def seeded_model(config: ModelConfig, seed: int = SEED) -> TinySAM2:
@@ -117,6 +127,13 @@ def _recipe(path: Path, metadata: Mapping[str, str]) -> Recipe | None:
         return recipe_of_json(metadata[RECIPE])
     except ValueError as error:
         raise InputError(f"checkpoint {path} has a recipe that cannot be read: {error}") from error
+
+
+def _terms(path: Path, metadata: Mapping[str, str]) -> Terms:
+    try:
+        return terms_of(metadata)
+    except ValueError as error:
+        raise InputError(f"checkpoint {path} has terms that cannot be read ({error}); write it again") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tinysam2.converters.bundle.archive import write_zip
 from tinysam2.converters.bundle.platforms import platforms
 from tinysam2.converters.bundle.writer import Contents, write_bundle
 from tinysam2.core.artifacts import ArtifactCard, read_card
@@ -18,6 +21,7 @@ from tinysam2.core.frame_contract import frame_section
 from tinysam2.core.manifest import manifest_schema, read_manifest
 from tinysam2.core.targets import TARGETS
 
+ROOT = Path(__file__).resolve().parents[2]
 NANO = preset("nano")
 SUFFIX = {"coreml": ".mlpackage", "executorch": ".pte", "tflite": ".tflite"}
 
@@ -225,7 +229,9 @@ def test_golden_vectors_are_written_by_the_caller_and_listed(bundle):
 
     def golden(folder: Path, cards) -> None:
         asked.extend(card.target for card in cards)
-        (folder / "index.json").write_text("{}")
+        assert (folder / "tinysam2.pte").exists() or (folder / "mask_decoder.pte").exists()
+        (folder / "golden").mkdir()
+        (folder / "golden/index.json").write_text("{}")
 
     _, manifest = bundle("android", golden=golden)
     assert asked == ["executorch", "tflite"]
@@ -263,3 +269,64 @@ def test_a_folder_that_is_there_already_is_left_alone(bundle, tmp_path):
     with pytest.raises(FileExistsError):
         bundle("ios")
     assert contents(tmp_path) == {"new/ios/mine.txt": b"mine"}
+
+
+def test_the_digest_of_the_manifest_lies_beside_it(bundle):
+    folder, _ = bundle("ios")
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    assert (folder / "manifest.sha256").read_text() == f"{digest}  manifest.json\n"
+
+
+def test_the_licence_of_the_weights_travels_with_them(artifacts, tmp_path):
+    cards = [
+        replace(read_card(artifacts, target), licence="CC-BY-NC-4.0", trained_on=("DAVIS",))
+        for target in TARGETS.values()
+    ]
+    write_bundle("ios", cards, artifacts, Contents(report_of(), ""), tmp_path / "ios")
+    manifest = read_manifest(tmp_path / "ios/manifest.json")
+    assert manifest["weights"]["licence"] == "CC-BY-NC-4.0"
+    assert manifest["weights"]["trained_on"] == ["DAVIS"]
+    card = (tmp_path / "ios/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| licence of the weights | **CC-BY-NC-4.0**" in card
+    assert "| trained on | DAVIS |" in card
+    assert "Non-commercial research use only" in (tmp_path / "ios/LICENSES/WEIGHTS.md").read_text(encoding="utf-8")
+
+
+def test_weights_without_a_licence_are_said_to_have_none(bundle):
+    folder, _ = bundle("ios")
+    assert "names no licence" in (folder / "LICENSES/WEIGHTS.md").read_text(encoding="utf-8")
+
+
+def test_the_codes_licence_is_the_repositorys(bundle):
+    folder, _ = bundle("ios")
+    assert (folder / "LICENSES/Apache-2.0.txt").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_model_card_says_which_target_failed(bundle):
+    folder, _ = bundle("ios", coreml=False)
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "a target failed its checks" in card
+    assert [line.split("|")[3].strip() for line in card.splitlines() if line.startswith(("| coreml", "| execu"))] == [
+        "**FAILED**",
+        "passed",
+    ]
+
+
+def test_the_shipped_weights_bring_their_own_card_without_links_that_lead_nowhere(artifacts, tmp_path):
+    cards = [replace(read_card(artifacts, target), weights="shipped weights (nano)") for target in TARGETS.values()]
+    write_bundle("android", cards[1:], artifacts, Contents(report_of(), ""), tmp_path / "android")
+    card = (tmp_path / "android/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "## Shipped weights" in card
+    assert "](../" not in card
+
+
+def test_equal_folders_make_equal_zips_whenever_they_were_written(tmp_path):
+    for name, time in (("a", 1_000_000_000), ("b", 1_700_000_000)):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        for file in ("sub/z.txt", "y.txt"):
+            (tmp_path / name / file).write_text(f"text of {file}")
+            os.utime(tmp_path / name / file, (time, time))
+        (tmp_path / name / "y.txt").chmod(0o600 if name == "a" else 0o755)
+        write_zip(tmp_path / name, "ios", tmp_path / f"{name}.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "a.zip").namelist() == ["ios/sub/z.txt", "ios/y.txt"]

@@ -55,7 +55,7 @@ def test_golden_vectors_are_under_three_megabytes_and_go_through_the_banks_state
 
 
 def test_its_zip_passes(run_tinysam2, shipped, tmp_path):
-    write_zip(shipped / "android", tmp_path / "android.zip")
+    write_zip(shipped / "android", "android", tmp_path / "android.zip")
     assert run_tinysam2("verify", tmp_path / "android.zip").exit_code == 0
 
 

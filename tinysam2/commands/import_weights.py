@@ -60,7 +60,7 @@ def command(source: Path, preset: ModelConfig, output: Path, as_json: bool) -> N
         imported = import_weights(source, preset)
         steps.begin("writing the checkpoint")
         report = imported.report
-        origin = {"source": source.name, "kind": report.kind, "preset": preset.name}
+        origin = {"source": source.name, "kind": report.kind, "preset": preset.name, **report.terms.metadata()}
         save_checkpoint(imported.state, output, origin)
 
     if as_json:
@@ -70,7 +70,7 @@ def command(source: Path, preset: ModelConfig, output: Path, as_json: bool) -> N
         (part, what, f"{tensors:,}", f"{parameters:,}", why) for part, what, tensors, parameters, why in report.rows()
     ]
     print_table(ImportReport.COLUMNS, rows)
-    click.echo(f"{output}: preset {preset.name} from {report.kind} ({source})")
+    click.echo(f"{output}: preset {preset.name} from {report.kind} ({source}), licence {report.terms.licence}")
 
 
 def _summary(report: "ImportReport", output: Path) -> dict[str, object]:

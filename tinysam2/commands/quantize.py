@@ -26,6 +26,7 @@ from tinysam2.inputs.training import (
     chosen_device,
     described_data,
     figures_in_words,
+    names_of_data,
     read_stages,
     read_videos,
 )
@@ -140,7 +141,8 @@ def command(
         if not processes.first:
             return
         steps.begin("writing the checkpoint")
-        save_quantized(variant, rules, teacher, output)
+        terms = teacher.terms.after_training(names_of_data(videos))
+        save_quantized(variant, rules, teacher, terms, output)
 
     if as_json:
         about = {"checkpoint": str(output), "steps": 0 if quantization.calibrate_only else settings.steps, **figures}

@@ -26,6 +26,7 @@ from tinysam2.inputs.training import (
     chosen_device,
     described_data,
     figures_in_words,
+    names_of_data,
     read_stages,
     read_videos,
 )
@@ -73,6 +74,7 @@ class GivenTeacher:
 @click.option("--final-rate", type=float, default=0.01, show_default=True, help="Share of it that is left at the end.")
 @click.option("--warmup", type=int, default=200, show_default=True, help="Steps until the peak.")
 @click.option("--ema", type=float, default=0.999, show_default=True, help="Decay of the averaged weights.")
+@click.option("--licence", metavar="TEXT", help="Of the weights.  [default: that of --checkpoint, or not stated]")
 @click.option("--mix-memory", is_flag=True, help="Each step draws a memory budget from dense to 3.5 % of the tokens.")
 @grouped("teacher", GivenTeacher, {"teacher": teacher_option, "teacher_preset": teacher_preset_option})
 @click.option("--mixed-precision/--full-precision", default=None, help="Image encoder in bfloat16.  [default: on cuda]")
@@ -83,6 +85,7 @@ def command(
     start: GivenModel,
     teacher: "GivenTeacher",
     machine: GivenMachine,
+    licence: str | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -110,6 +113,7 @@ def command(
     from tinysam2.models.training.run_folder import SETTINGS, RunFolder, described
     from tinysam2.models.training.trainer import train
     from tinysam2.models.weights.checkpoint import load_model, seeded_model, weights_digest
+    from tinysam2.models.weights.terms import Terms
     from tinysam2.views.console import shown_steps
 
     check_apart(output, (*videos.folders, start.checkpoint, teacher.teacher))
@@ -120,9 +124,11 @@ def command(
         judges = HeldOut(held_out, lambda model: Tracker(TorchBackend(model))) if held_out else None
         # A run from scratch begins with the seeded weights even where trained ones are shipped.
         from_scratch = start.checkpoint is None
-        model = seeded_model(start.preset) if from_scratch else load_model(start.preset, start.checkpoint).model
+        begun = None if from_scratch else load_model(start.preset, start.checkpoint)
+        model = begun.model if begun else seeded_model(start.preset)
+        terms = (begun.terms if begun else Terms()).after_training(names_of_data(videos), licence)
         taught_by = load_model(teacher.teacher_preset or start.preset, teacher.teacher) if teacher.teacher else None
-        run = RunFolder(output)
+        run = RunFolder(output, terms)
         if processes.first:
             run.open(
                 described(

@@ -21,8 +21,8 @@ class ArtifactCard:
 
     files: program -> the file or package that holds it, in the same folder; programs may share one.
     io_dtype: dtype of the artifact's inputs and outputs. weights: where they come from; weights_digest: their
-    sha256; trained: whether they ever were; licence, trained_on: as `LoadedModel`. versions: package -> version that made
-    the artifact.
+    sha256; trained: whether they ever were; licence and trained_on: their terms, and the data sets behind them.
+    versions: package -> version that made the artifact.
     """
 
     target: str

@@ -11,10 +11,8 @@ MANIFEST_VERSION = 2
 
 MANIFEST = "manifest.json"
 SCHEMA = "manifest.schema.json"
-"""The manifest and its schema, by their names in a bundle."""
-
 DIGEST = "manifest.sha256"
-"""Beside the manifest: its sha256, in a line as `sha256sum` writes it."""
+"""The manifest, its schema and its sha256 (one line, as `sha256sum` writes it), by their names in a bundle."""
 
 SCHEMA_FILE = Path(__file__).with_name(SCHEMA)
 

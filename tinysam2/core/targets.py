@@ -33,8 +33,8 @@ RESERVED = (TORCH, "report", "manifest")
 
 BY_NAME, BY_POSITION, BY_OUTPUT_INDEX = "name", "position", "output_index"
 ADDRESSING = (BY_NAME, BY_POSITION, BY_OUTPUT_INDEX)
-"""How a program's tensors are passed: by the contract's names, in its order, or named `output_0`, `output_1`, ... in its
-order."""
+"""How a program's tensors are passed: by the contract's names, in its order, or (outputs alone) named `output_0`,
+`output_1`, ... in its order."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Target:
     its distributions' names too. extra: what installs them (`tinysam2[extra]`); None where no extra does.
     precisions: precision -> dtype of the artifact's inputs and outputs, the default first.
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
-    inputs_by, outputs_by: how a program's tensors are passed, one of `ADDRESSING`. float_weights: whether the converter takes int8 weights
-    in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`. weight_only_int8: whether it
-    takes int8 weights beside float activations (a recipe's w8).
+    inputs_by, outputs_by: how a program's tensors are passed, of `ADDRESSING`. float_weights: whether the converter
+    takes int8 weights in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`.
+    weight_only_int8: whether it takes int8 weights beside float activations (a recipe's w8).
 
     The modules, by full name; None: not available.
 
@@ -157,11 +157,13 @@ def register_target(target: Target) -> None:
                 f"target {target.name} has inputs of '{dtype}' in {precision}; they must be one of: "
                 f"{', '.join(IO_DTYPES)}"
             )
-    for how in (target.inputs_by, target.outputs_by):
-        if how not in ADDRESSING:
-            raise InputError(
-                f"target {target.name} passes tensors by '{how}'; it must be one of: {', '.join(ADDRESSING)}"
-            )
+    for how, known in ((target.inputs_by, ADDRESSING[:2]), (target.outputs_by, ADDRESSING)):
+        if how not in known:
+            raise InputError(f"target {target.name} passes tensors by '{how}'; it must be one of: {', '.join(known)}")
+    if missing := set(target.shipped_for) - set(target.runtime.packages):
+        raise InputError(
+            f"target {target.name} names no runtime package for {min(missing)}; name what an app adds there"
+        )
     _TARGETS[target.name] = target
 
 

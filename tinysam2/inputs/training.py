@@ -93,6 +93,12 @@ def described_data(
     }
 
 
+def names_of_data(given: GivenVideos) -> tuple[str, ...]:
+    """What a checkpoint says of its data: each folder's last two names (`davis2016/train`), and the split."""
+    split = f" {given.split}" if given.split else ""
+    return tuple("/".join(folder.resolve().parts[-2:]) + split for folder in given.folders)
+
+
 class ShownTraining:
     """Shows each step of a run, and keeps the last one's figures."""
 

@@ -26,14 +26,14 @@ INDEX, TENSORS = "golden/index.json", "golden/tensors.safetensors"
 """Their paths in a bundle."""
 
 
-def record_artifacts(folder: Path, cards: Sequence[ArtifactCard]) -> None:
-    """Records the golden vectors of a bundle's artifacts, which lie in the parent of `folder`, into it."""
-    backends = {card.target: load_artifacts(card.target_entry, folder.parent) for card in cards}
-    record_golden(backends, {card.target: card.precision for card in cards}, folder)
+def record_artifacts(bundle: Path, cards: Sequence[ArtifactCard]) -> None:
+    """Records the golden vectors of the artifacts that lie in a bundle's folder."""
+    backends = {card.target: load_artifacts(card.target_entry, bundle) for card in cards}
+    record_golden(backends, {card.target: card.precision for card in cards}, bundle)
 
 
-def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], folder: Path) -> None:
-    """Writes index.json and tensors.safetensors into a folder, which is a bundle's `golden/`.
+def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str], bundle: Path) -> None:
+    """Writes golden/index.json and golden/tensors.safetensors into a bundle's folder.
 
     backends: of one model, by target; precisions: theirs, which set the tolerances. Every target's programs run on the
     inputs that the first target met on its own trace. The same backends give the same bytes.
@@ -60,8 +60,9 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
                 "tolerance": {target: _tolerance(precisions[target]) for target in backends},
             },
         }
-    index["tensors"] = writer.write(folder / Path(TENSORS).name)
-    (folder / Path(INDEX).name).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (bundle / INDEX).parent.mkdir(parents=True, exist_ok=True)
+    index["tensors"] = writer.write(bundle / TENSORS)
+    (bundle / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def follow_trace(

@@ -11,6 +11,9 @@ from tinysam2.validation.memory.budget import Budget, Limit, read_budget
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory
 from tinysam2.validation.parity.check import ChainParity
 
+GROWTH = "growth"
+"""Begins the measure of a gate on measured growth."""
+
 GROWTH_NOISE_MIB = 0.25
 """Growth of a process over 300 frames that cannot be told from none, ten times the noise of a reading
 (docs/memory.md#how-it-is-measured)."""
@@ -35,6 +38,11 @@ def memory_gates(
         yield from budget_gates(memory, budget)
     if measured:
         yield from _growth_gates(measured, budget.growth_over_300_frames)
+
+
+def is_of_growth(gate: Gate) -> bool:
+    """Whether a gate judges what a process took, which differs from one run to the next."""
+    return gate.measure.startswith(GROWTH)
 
 
 def budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
@@ -63,12 +71,12 @@ def budget_gates(memory: ModelMemory, budget: Budget) -> Iterator[Gate]:
 def _growth_gates(measured: MeasuredMemory, limit: Limit) -> Iterator[Gate]:
     yield Gate(
         "process",
-        f"growth MiB over {FRAMES} frames",
+        f"{GROWTH} MiB over {FRAMES} frames",
         measured.growth / MIB,
         limit.mib + GROWTH_NOISE_MIB,
         False,
         f"{limit.reason}; {GROWTH_NOISE_MIB} MiB is what a reading may be off",
         f"resident anonymous memory in a process of {measured.frames} frames",
     )
-    yield Gate("bank", "growth bytes", measured.bank_last - measured.bank_first, 0, False,
+    yield Gate("bank", f"{GROWTH} bytes", measured.bank_last - measured.bank_first, 0, False,
                "a bank's tensors have fixed shapes")  # fmt: skip

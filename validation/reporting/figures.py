@@ -56,6 +56,12 @@ def subject_line(report: Mapping) -> str:
     return f"{report['preset']} on {name}: {frames}{size}, {objects}"
 
 
+def licence_line(report: Mapping) -> str:
+    """The terms of the weights, in one line."""
+    trained_on = f", trained on {', '.join(report['trained_on'])}" if report["trained_on"] else ""
+    return f"Licence of the weights: {report['licence']}{trained_on}."
+
+
 def states_line(report: Mapping) -> str:
     """How many calls of the memory encoder were in each state of the bank, and which state none was in."""
     met = [

@@ -9,6 +9,7 @@ from tinysam2.validation.reporting.figures import (
     headline,
     layout_line,
     least_sqnr,
+    licence_line,
     states_line,
     subject_line,
     written,
@@ -19,7 +20,7 @@ COLUMNS = ("target", "verdict", "least SQNR", "mean IoU", "least IoU", "bank an 
 
 def render_markdown(report: Mapping) -> str:
     """The verdicts, tables with a line for each target and each clip, and every failed gate, from the JSON report."""
-    lines = [f"## {headline(report)}", "", _escaped(subject_line(report)), ""]
+    lines = [f"## {headline(report)}", "", _escaped(subject_line(report)), "", _escaped(licence_line(report)), ""]
     if not report["trained"]:
         lines += ["Untrained weights: the agreement is real, the masks mean nothing.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|---|---|--:|--:|--:|--:|--:|--:|"]

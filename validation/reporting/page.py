@@ -15,6 +15,7 @@ from tinysam2.validation.reporting.figures import (
     headline,
     layout_line,
     least_sqnr,
+    licence_line,
     subject_line,
     written,
 )
@@ -56,6 +57,7 @@ def render_page(report: Mapping, shots: Sequence[Shot] = ()) -> str:
         report=report,
         headline=headline(report),
         subject=subject_line(report),
+        licence=licence_line(report),
         failed=list(failed_gates(report)),
         targets=[_target_view(index, target) for index, target in enumerate(report["targets"])],
         programs=_program_view(report),

@@ -1,12 +1,14 @@
 """The report of a validation: every measurement and verdict, as data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
+from tinysam2.core.artifacts import UNKNOWN_LICENCE
 from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
 from tinysam2.mobile_runtime.memory.accounting import ModelMemory
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.memory.budget import Budget
+from tinysam2.validation.memory.gates import is_of_growth
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
 from tinysam2.validation.parity.check import ChainParity, ProgramParity
@@ -85,7 +87,8 @@ class TargetReport:
 class Report:
     """A whole validation: the float model, the clips, and every target.
 
-    trained: whether the weights were ever trained; where not, parity is real and masks mean nothing.
+    trained: whether the weights were ever trained; where not, parity is real and masks mean nothing. licence,
+    trained_on: the weights' terms, and the data sets behind them.
     float_memory, float_measured: the float model's, as a target's are. environment: this process's, unless given.
     """
 
@@ -99,6 +102,8 @@ class Report:
     float_measured: MeasuredMemory | None
     targets: tuple[TargetReport, ...]
     environment: Environment = field(default_factory=this_environment)
+    licence: str = UNKNOWN_LICENCE
+    trained_on: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -115,6 +120,19 @@ class Report:
     def uncovered(self) -> tuple[str, ...]:
         """The states of the bank that no call met."""
         return tuple(name for name, calls in self.states.items() if not calls.met)
+
+    def reproducible(self) -> "Report":
+        """The report without what differs from one run to the next: the memory that processes took, and the verdicts
+        on it where they passed."""
+        targets = (
+            replace(
+                target,
+                measured=None,
+                gates=tuple(gate for gate in target.gates if not (is_of_growth(gate) and gate.passed)),
+            )
+            for target in self.targets
+        )
+        return replace(self, float_measured=None, targets=tuple(targets))
 
     def to_json(self) -> dict:
         return {

@@ -51,6 +51,7 @@ def import_weights(source: str | Path, config: ModelConfig) -> ImportedWeights:
         config.name,
         module_reports(state, loaded.keys(), zeroed.keys()),
         left_over_reports(given, reasons),
+        kind.terms,
     )
     return ImportedWeights(state | loaded | zeroed, report)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from tinysam2.models.weights.terms import Terms
+
 MODULES = (
     "image_encoder.trunk",
     "image_encoder",
@@ -45,13 +47,15 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """The account of an import. `kind` is what the source was taken for, `preset` what it was loaded into."""
+    """The account of an import. `kind` is what the source was taken for, `preset` what it was loaded into, `terms`
+    the licence and data of the published weights of that kind."""
 
     source: Path
     kind: str
     preset: str
     modules: tuple[ModuleReport, ...]
     left_over: tuple[LeftOver, ...]
+    terms: Terms
 
     COLUMNS = ("part", "what happened", "tensors", "parameters", "why")
 

@@ -21,6 +21,7 @@ from tinysam2.models.quantization.layers import FrozenLayer, QuantizedLayer
 from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS, Recipe, Rule
 from tinysam2.models.training.quantized import save_quantized
 from tinysam2.models.weights.checkpoint import load_model, save_checkpoint, seeded_model
+from tinysam2.models.weights.terms import Terms
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_a_checkpoint_holds_integers_and_is_read_back(tmp_path, small_model, sma
     variant, path = calibrated(DEFAULT_RECIPE), tmp_path / "int8.safetensors"
     float_path = tmp_path / "float.safetensors"
     save_checkpoint(small_model.state_dict(), float_path, {})
-    save_quantized(variant, DEFAULT_RECIPE, load_model(small_config, float_path), path)
+    save_quantized(variant, DEFAULT_RECIPE, load_model(small_config, float_path), Terms(), path)
     state = load_file(path)
     layer = "image_encoder.trunk.stages.0.blocks.0.token_mixer"
     assert state[f"{layer}.weight"].dtype == torch.int8
@@ -189,7 +190,7 @@ def test_a_checkpoint_holds_integers_and_is_read_back(tmp_path, small_model, sma
 def test_int8_and_float_checkpoints_are_not_taken_for_each_other(tmp_path, small_model, small_config, calibrated):
     float_path, path = tmp_path / "float.safetensors", tmp_path / "int8.safetensors"
     save_checkpoint(small_model.state_dict(), float_path, {})
-    save_quantized(calibrated(DEFAULT_RECIPE), DEFAULT_RECIPE, load_model(small_config, float_path), path)
+    save_quantized(calibrated(DEFAULT_RECIPE), DEFAULT_RECIPE, load_model(small_config, float_path), Terms(), path)
     with pytest.raises(InputError, match="holds int8 weights; name the float weights"):
         load_model(small_config, path)
     with pytest.raises(InputError, match="holds float weights; quantize them first: tinysam2 quantize"):
@@ -201,7 +202,7 @@ def test_int8_and_float_checkpoints_are_not_taken_for_each_other(tmp_path, small
 def test_a_weight_that_is_not_int8_is_refused(tmp_path, small_model, small_config, calibrated):
     float_path, path = tmp_path / "float.safetensors", tmp_path / "int8.safetensors"
     save_checkpoint(small_model.state_dict(), float_path, {})
-    save_quantized(calibrated(DEFAULT_RECIPE), DEFAULT_RECIPE, load_model(small_config, float_path), path)
+    save_quantized(calibrated(DEFAULT_RECIPE), DEFAULT_RECIPE, load_model(small_config, float_path), Terms(), path)
     state = load_file(path)
     name = "image_encoder.trunk.stem.conv1.weight"
     save_file({**state, name: state[name].float()}, path, {"recipe": DEFAULT_RECIPE.to_json()})

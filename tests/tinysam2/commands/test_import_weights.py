@@ -86,10 +86,13 @@ def imported(run, output):
 @pytest.mark.parametrize("kind", ["SAM 2.1", "EdgeTAM", "SAM 2.1 (Hugging Face)", "RepViT (timm)"])
 def test_every_kind_of_source_becomes_a_checkpoint_that_loads(imported, sources, output, kind):
     printed = imported(sources[kind])
-    assert printed.splitlines()[-1] == f"{output}: preset nano from {kind} ({sources[kind]})"
+    assert printed.splitlines()[-1] == f"{output}: preset nano from {kind} ({sources[kind]}), licence Apache-2.0"
     assert load_model(NANO, output).trained
     with safe_open(output, framework="pt") as file:
-        assert file.metadata() == {"source": sources[kind].name, "kind": kind, "preset": "nano"}
+        metadata = file.metadata()
+    assert metadata.pop("licence") == "Apache-2.0"
+    assert json.loads(metadata.pop("trained_on")) == (["ImageNet-1K"] if "RepViT" in kind else ["SA-1B", "SA-V"])
+    assert metadata == {"source": sources[kind].name, "kind": kind, "preset": "nano"}
 
 
 def test_the_table_says_what_was_loaded_what_was_not_and_what_was_left_over_and_why(imported, sources):

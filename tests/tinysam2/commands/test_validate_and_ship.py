@@ -181,5 +181,31 @@ def test_an_output_that_is_a_file(run, assert_refused, tmp_path):
     assert (tmp_path / "dist").read_text() == "mine"
 
 
+def test_an_unknown_platform(run, assert_refused):
+    assert_refused(run("ship", "--platform", "symbian"), "unknown platform 'symbian'", "ios", "android", "all")
+
+
+def test_a_runtime_that_the_platform_does_not_have(run, assert_refused):
+    result = run("ship", "--platform", "android", "--runtime", "coreml")
+    assert_refused(result, "coreml is not shipped for android", "executorch, tflite")
+
+
+@pytest.mark.usefixtures("toolchains")
+@pytest.mark.parametrize("there", ["ios/manifest.json", "ios.zip"])
+def test_a_former_bundle_is_not_replaced_unless_asked(run, assert_refused, tmp_path, there):
+    (tmp_path / "dist" / there).parent.mkdir(parents=True)
+    (tmp_path / "dist" / there).write_text("mine")
+    assert_refused(run("ship", "--output", tmp_path / "dist"), "is there already", "--overwrite")
+    assert (tmp_path / "dist" / there).read_text() == "mine"
+
+
+@pytest.mark.usefixtures("toolchains")
+def test_a_folder_that_is_no_former_bundle_is_never_replaced(run, assert_refused, tmp_path):
+    (tmp_path / "dist/ios").mkdir(parents=True)
+    (tmp_path / "dist/ios/cat.jpg").write_text("meow")
+    assert_refused(run("ship", "--overwrite", "--output", tmp_path / "dist"), "holds no manifest.json")
+    assert (tmp_path / "dist/ios/cat.jpg").read_text() == "meow"
+
+
 def test_an_unknown_preset_is_not_shipped(run, assert_refused):
     assert_refused(run("ship", "--preset", "huge"), "unknown preset 'huge'", "nano")

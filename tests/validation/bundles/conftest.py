@@ -95,7 +95,7 @@ def sound(stand_in, small_config, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def zipped(sound) -> Path:
-    write_zip(sound, sound.with_suffix(".zip"))
+    write_zip(sound, "pocket", sound.with_suffix(".zip"))
     return sound.with_suffix(".zip")
 
 

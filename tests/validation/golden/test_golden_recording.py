@@ -19,8 +19,7 @@ from tinysam2.validation.golden.trace import CORRECTED, OCCLUDED, REMOVED, SECON
 @pytest.fixture(scope="module")
 def bundle(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
-    (folder / "golden").mkdir()
-    record_golden({"torch": TorchBackend(small_model)}, {"torch": "fp32"}, folder / "golden")
+    record_golden({"torch": TorchBackend(small_model)}, {"torch": "fp32"}, folder)
     return folder
 
 
@@ -40,8 +39,8 @@ def test_raw_bytes_at_the_offsets_are_the_safetensors_values(bundle):
 
 def test_the_same_model_gives_the_same_bytes(bundle, small_model, tmp_path):
     record_golden({"torch": TorchBackend(small_model)}, {"torch": "fp32"}, tmp_path)
-    for name in ("index.json", "tensors.safetensors"):
-        assert (tmp_path / name).read_bytes() == (bundle / "golden" / name).read_bytes()
+    for name in ("golden/index.json", "golden/tensors.safetensors"):
+        assert (tmp_path / name).read_bytes() == (bundle / name).read_bytes()
 
 
 def test_every_program_is_recorded_for_a_prompted_and_an_unprompted_object(bundle):

@@ -1,5 +1,6 @@
 """A report says the verdict of every gate, in numbers that any reader of JSON can read."""
 
+import json
 from dataclasses import replace
 
 from tinysam2.mobile_runtime.memory.accounting import Amount, ModelMemory, Peak, ProgramMemory, TensorBytes
@@ -8,6 +9,8 @@ from tinysam2.validation.memory.budget import DEFAULT_BUDGETS
 from tinysam2.validation.memory.measured import MeasuredMemory
 from tinysam2.validation.parity.bank_states import StateCalls
 from tinysam2.validation.parity.check import ChainParity, ClipParity, ProgramParity, TensorParity
+from tinysam2.validation.reporting.markdown import render_markdown
+from tinysam2.validation.reporting.page import render_page
 from tinysam2.validation.reporting.report import ClipReport, Report, TargetReport
 
 PASSED = Gate("clip", "mean mask IoU", 1.0, 0.99, True, "why")
@@ -144,3 +147,27 @@ def test_a_report_says_which_version_it_is_and_what_was_validated():
     }  # fmt: skip
     assert report["targets"][0]["programs"][1]["same_tokens"] == 0.95
     assert set(report["environment"]) == {"python", "system", "processor", "cores", "packages"}
+
+
+def test_the_reproducible_report_leaves_out_what_processes_took(findings):
+    report = findings.reproducible().to_json()
+    assert report["float_measured"] is None
+    assert {target["measured"] for target in report["targets"]} == {None}
+    measures = [gate["measure"] for target in report["targets"] for gate in target["gates"]]
+    assert measures
+    assert not [measure for measure in measures if measure.startswith("growth")]
+    assert report["passed"] == findings.passed
+
+
+def test_growth_that_failed_stays_in_the_reproducible_report(findings):
+    first, *others = findings.targets
+    grown = Gate("process", "growth MiB over 300 frames", 9.0, 0.25, False, "memory does not grow")
+    failing = replace(findings, targets=(replace(first, gates=(*first.gates, grown)), *others))
+    assert not failing.reproducible().passed
+
+
+def test_the_report_tells_the_weights_terms(findings):
+    report = replace(findings, licence="CC-BY-NC-4.0", trained_on=("DAVIS",)).to_json()
+    told = "Licence of the weights: CC-BY-NC-4.0, trained on DAVIS."
+    assert told in render_page(json.loads(json.dumps(report)))
+    assert told in render_markdown(json.loads(json.dumps(report)))
