@@ -41,7 +41,8 @@ public actor Tracker {
         try await inTurn { tracker in
             try await tracker.loadNow()
             let encoded = try await tracker.encode(empty)
-            _ = try await tracker.follow(empty, nil, encoded, tracker.plan.emptyBank())
+            let tensors = try await tracker.decode(empty, nil, encoded, tracker.plan.emptyBank())
+            _ = try await tracker.remember(tensors)
         }
     }
 
@@ -57,6 +58,13 @@ public actor Tracker {
     public func track(_ request: TrackingRequest) async throws -> TrackedFrame {
         try await inTurn { tracker in
             try await tracker.trackNow(request)
+        }
+    }
+
+    /// The prompted objects on one picture alone: nothing is recalled or remembered.
+    public func segment(_ frame: Frame, prompts: [Int: Prompt]) async throws -> TrackedFrame {
+        try await inTurn { tracker in
+            try await tracker.segmentNow(frame, prompts)
         }
     }
 
@@ -103,31 +111,54 @@ public actor Tracker {
 
     private func trackNow(_ request: TrackingRequest) async throws -> TrackedFrame {
         try check(request)
-        try await loadNow()
         let kept = banks.filter { !request.remove.contains($0.key) }
         guard !kept.isEmpty || !request.prompts.isEmpty else {
             throw TinySAM2Error.prompt("there is nothing to track; prompt an object on this frame or an earlier one")
         }
+        try await loadNow()
         let frame = request.frame
         let encoded = try await encode(frame)
-        let enlargement = preprocessor.enlargement(to: frame.size)
-        let threshold = preprocessor.contract.mask.threshold
-        var objects: [TrackedObject] = []
+        var objects: [Int: [String: [Float]]] = [:]
         var following: [Int: [String: [Float]]] = [:]
         for id in Set(kept.keys).union(request.prompts.keys).sorted() {
-            let bank = kept[id] ?? plan.emptyBank()
-            let tensors = try await follow(frame, request.prompts[id], encoded, bank)
-            let object = TrackedObject(
-                id: id, iou: try Tracker.value(TensorName.iou, tensors)[0],
-                objectScore: try Tracker.value(TensorName.objectScore, tensors)[0],
-                smallLogits: try Tracker.value(TensorName.maskLogits, tensors), enlargement: enlargement,
-                threshold: threshold)
-            objects.append(object)
-            following[id] = try plan.fedBack(tensors)
+            let tensors = try await decode(frame, request.prompts[id], encoded, kept[id] ?? plan.emptyBank())
+            objects[id] = tensors
+            following[id] = try await remember(tensors)
         }
+        let answer = try tracked(objects, frame.size)
         // All at once, so that a program that fails leaves every object where it was.
         banks = following
-        return TrackedFrame(size: frame.size, objects: objects, threshold: threshold)
+        return answer
+    }
+
+    private func segmentNow(_ frame: Frame, _ prompts: [Int: Prompt]) async throws -> TrackedFrame {
+        try check(TrackingRequest(frame: frame, prompts: prompts))
+        guard !prompts.isEmpty else {
+            throw TinySAM2Error.prompt("there is nothing to segment; prompt an object on the picture")
+        }
+        try await loadNow()
+        let encoded = try await encode(frame)
+        var objects: [Int: [String: [Float]]] = [:]
+        for (id, prompt) in prompts.sorted(by: { $0.key < $1.key }) {
+            objects[id] = try await decode(frame, prompt, encoded, plan.emptyBank())
+        }
+        return try tracked(objects, frame.size)
+    }
+
+    /// The answers of all objects, from each one's tensors.
+    private func tracked(_ tensors: [Int: [String: [Float]]], _ size: Size) throws -> TrackedFrame {
+        let enlargement = preprocessor.enlargement(to: size)
+        let threshold = preprocessor.contract.mask.threshold
+        var objects: [TrackedObject] = []
+        for (id, values) in tensors.sorted(by: { $0.key < $1.key }) {
+            let object = TrackedObject(
+                id: id, iou: try Tracker.value(TensorName.iou, values)[0],
+                objectScore: try Tracker.value(TensorName.objectScore, values)[0],
+                smallLogits: try Tracker.value(TensorName.maskLogits, values), enlargement: enlargement,
+                threshold: threshold)
+            objects.append(object)
+        }
+        return TrackedFrame(size: size, objects: objects, threshold: threshold)
     }
 
     private func check(_ request: TrackingRequest) throws {
@@ -164,18 +195,28 @@ public actor Tracker {
         return try await call(plan.encoder, [TensorName.image: image])
     }
 
-    /// All tensors of one object's frame.
-    private func follow(
+    /// All tensors of one object's frame up to its mask.
+    private func decode(
         _ frame: Frame, _ prompt: Prompt?, _ encoded: [String: [Float]], _ bank: [String: [Float]]
     ) async throws -> [String: [Float]] {
         var tensors = encoded
         tensors.merge(bank) { _, new in new }
         tensors.merge(preprocessor.promptTensors(prompt, of: frame.size)) { _, new in new }
-        for program in plan.untilMask + plan.afterMask {
+        for program in plan.untilMask {
             let outputs = try await call(program, tensors)
             tensors.merge(outputs) { _, new in new }
         }
         return tensors
+    }
+
+    /// The next frame's bank, from the tensors of this frame.
+    private func remember(_ decoded: [String: [Float]]) async throws -> [String: [Float]] {
+        var tensors = decoded
+        for program in plan.afterMask {
+            let outputs = try await call(program, tensors)
+            tensors.merge(outputs) { _, new in new }
+        }
+        return try plan.fedBack(tensors)
     }
 
     private func call(_ program: ProgramSpec, _ tensors: [String: [Float]]) async throws -> [String: [Float]] {

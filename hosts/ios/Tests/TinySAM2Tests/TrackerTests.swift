@@ -104,6 +104,16 @@ final class TrackerTests: XCTestCase {
         XCTAssertEqual(calls, [])
     }
 
+    func testSegmentingAPictureRemembersNothing() async throws {
+        let (tracker, runtime) = try await opened()
+        let segmented = try await tracker.segment(frame(), prompts: [4: click])
+        XCTAssertEqual(segmented.objects.map(\.id), [4])
+        let ids = await tracker.objectIds
+        XCTAssertEqual(ids, [])
+        let calls = await runtime.calls
+        XCTAssertEqual(calls, ["image_encoder", "memory_attention", "mask_decoder"])
+    }
+
     func testClosingFreesTheRuntimeAndLaterCallsAreRefused() async throws {
         let (tracker, runtime) = try await opened()
         await tracker.close()
