@@ -21,6 +21,8 @@ DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",
     "ai_edge_quantizer": "ai-edge-quantizer",
     "litert_torch": "litert-torch",
+    "tree_sitter": "tree-sitter",
+    "tree_sitter_swift": "tree-sitter-swift",
 }
 """Imported name -> the distribution that brings it, where the two differ."""
 
