@@ -67,7 +67,7 @@ class Target:
     | field | the module offers |
     |---|---|
     | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]` |
-    | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` is the static memory or None |
+    | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` and `layouts()` may be None |
     | integer_reader | `read_contents(path: Path, programs: tuple[str, ...]) -> Contents` |
     | value_reader | `open_values(files: Mapping[str, Path]) -> Intermediates` |
     """
