@@ -7,7 +7,10 @@ from pathlib import Path
 
 import coremltools as ct
 import numpy as np
-from coremltools.converters.mil.mil import Operation
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - the toolchain's own name for it
+from coremltools.converters.mil.mil import Operation, Program
+from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
+from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from tinysam2.converters.export import ExportedModel
 from tinysam2.core.files import atomic_path
@@ -83,7 +86,44 @@ def _passes() -> ct.PassPipeline:
     passes = ct.PassPipeline.DEFAULT
     # It rewrites the scales of quantized values around an addition: the integers would be others than trained.
     passes.remove_passes({"common::distributive_quantized_binary_op_scale_normalization"})
+    passes.append_pass("tinysam2::unsigned_weights")
     return passes
+
+
+@register_pass(namespace="tinysam2")
+class unsigned_weights(AbstractGraphPass):  # noqa: N801 - the pass's name
+    """Stores int8 weights as uint8 with a zero point of 128: the same numbers, and the encoding that Apple's GPU and
+    Neural Engine are not reported to misread (docs/toolchain.md#core-ml-weights)."""
+
+    def apply(self, prog: Program) -> None:
+        for function in prog.functions.values():
+            with function:
+                for operation in list(function.operations):
+                    if operation.op_type == "constexpr_affine_dequantize":
+                        _store_unsigned(operation)
+
+
+def _store_unsigned(operation: Operation) -> None:
+    if operation.quantized_data.val.dtype != np.int8:
+        return
+    block = operation.enclosing_block
+    stored = mb.constexpr_affine_dequantize(
+        quantized_data=_unsigned(operation.quantized_data.val),
+        zero_point=_unsigned(operation.zero_point.val),
+        scale=operation.scale.val,
+        axis=operation.axis.val,
+        name=operation.name,
+        before_op=operation,
+    )
+    block.replace_uses_of_var_after_op(
+        anchor_op=operation, old_var=operation.outputs[0], new_var=stored, force_replace=True
+    )
+    block.remove_ops([operation])
+
+
+def _unsigned(values: np.ndarray) -> np.ndarray:
+    """int8 values, each 128 higher, as uint8."""
+    return (np.asarray(values).astype(np.int16) + 128).astype(np.uint8)
 
 
 def _fp16_but_for_choices() -> ct.transform.FP16ComputePrecision:

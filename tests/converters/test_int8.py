@@ -158,6 +158,18 @@ def test_a_tflite_file_begins_and_ends_in_float(converted):
     assert {entry["dtype"] for entry in details} == {np.float32}
 
 
+def test_a_core_ml_package_stores_weights_as_uint8_with_a_zero_point_of_128(converted):
+    from tinysam2.mobile_runtime.mil.loading import load_graph
+
+    graph = load_graph(converted("coreml"), None)
+    weights = [operation for operation in graph.operations if operation.type == "constexpr_affine_dequantize"]
+    assert len(weights) == 9
+    for weight in weights:
+        stored, zero_point = (graph.constants[weight.inputs[name]] for name in ("quantized_data", "zero_point"))
+        assert (stored.dtype, zero_point.dtype) == (np.uint8, np.uint8)
+        assert set(np.atleast_1d(zero_point)) == {128}
+
+
 def test_in_a_tflite_file_only_layers_compute_in_int8(converted):
     pytest.importorskip("ai_edge_litert")
     from ai_edge_litert import schema_py_generated as schema

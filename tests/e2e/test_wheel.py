@@ -17,6 +17,9 @@ SOURCES = ("tinysam2", *LINKED, "hosts", "LICENSE", "README.md", "pyproject.toml
 
 DATA = (
     "tinysam2/py.typed",
+    "tinysam2/converters/bundle/MODEL_CARD.md.j2",
+    "tinysam2/converters/bundle/WEIGHTS.md.j2",
+    "tinysam2/converters/bundle/licences/Apache-2.0.txt",
     "tinysam2/core/manifest.schema.json",
     "tinysam2/hosts/README.md",
     "tinysam2/models/weights/README.md",
@@ -106,6 +109,26 @@ def test_a_wheel_holds_one_package_with_all_its_modules_and_data(built, checkout
     for folder in LINKED:
         modules |= {f"tinysam2/{path.relative_to(checkout).as_posix()}" for path in (checkout / folder).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules
+
+
+@pytest.mark.parametrize("built", ["wheel", "wheel_of_sdist"])
+def test_a_wheel_states_the_licences_of_code_and_weights(built, request):
+    with zipfile.ZipFile(request.getfixturevalue(built)) as wheel:
+        [info] = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+        metadata = wheel.read(f"{info}/METADATA").decode()
+        licence, weights = (
+            wheel.read(f"{info}/licenses/{name}").decode() for name in ("LICENSE", "models/weights/README.md")
+        )
+    assert "License-Expression: Apache-2.0 AND CC-BY-NC-4.0" in metadata
+    assert "Apache License" in licence
+    assert "Non-commercial use only" in weights
+
+
+@pytest.mark.parametrize("built", ["wheel", "wheel_of_sdist"])
+def test_a_wheel_holds_the_host_code_whole(built, checkout, request):
+    names = set(zipfile.ZipFile(request.getfixturevalue(built)).namelist())
+    hosts = (path for path in (checkout / "hosts").rglob("*") if path.is_file())
+    assert {f"tinysam2/{path.relative_to(checkout).as_posix()}" for path in hosts} <= names
 
 
 def test_the_console_command_runs_beside_folders_of_the_same_names(environment, crowded):

@@ -47,7 +47,7 @@ class GivenBundles:
         ]
 
     def _chosen(self) -> list[Target]:
-        return list(dict.fromkeys(self.runtimes)) or _shipped()
+        return [target for target in _shipped() if not self.runtimes or target in self.runtimes]
 
 
 @dataclass(frozen=True)

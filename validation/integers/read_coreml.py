@@ -88,9 +88,9 @@ class _Package:
             return layout.weight(values)
         scale, zero_point = self._argument(scaled, "scale"), self._argument(scaled, "zero_point")
         return layout.weight(
-            values,
+            _signed(values),
             np.atleast_1d(np.asarray(scale, np.float32)),
-            np.atleast_1d(zero_point),
+            np.atleast_1d(_signed(zero_point)),
             int(self._argument(scaled, "axis")),
         )
 
@@ -124,3 +124,9 @@ class _Package:
 
     def _flag(self, operation: Operation, name: str) -> bool:
         return bool(self._argument(operation, name))
+
+
+def _signed(values: np.ndarray) -> np.ndarray:
+    """As of int8: the converter stores weights as uint8, each 128 higher, with a zero point of 128."""
+    values = np.asarray(values)
+    return (values.astype(np.int16) - 128).astype(np.int8) if values.dtype == np.uint8 else values

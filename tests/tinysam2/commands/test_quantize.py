@@ -33,6 +33,8 @@ def test_calibration_alone_gives_an_int8_checkpoint_and_no_run(quantize, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["int8.safetensors"]
     with safe_open(tmp_path / "int8.safetensors", "pt") as file:
         assert {"recipe", "teacher", "preset"} <= set(file.metadata())
+        assert file.metadata()["licence"] == "CC-BY-NC-4.0"
+        assert json.loads(file.metadata()["trained_on"])[0] == "DAVIS 2016 train"
         assert file.get_tensor("image_encoder.trunk.stem.conv1.weight").dtype == torch.int8
 
 

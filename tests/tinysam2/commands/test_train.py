@@ -8,6 +8,7 @@ import pytest
 from safetensors import safe_open
 
 from tinysam2.data.sample_clip import write_sample_clip
+from tinysam2.models.weights.checkpoint import shipped_weights
 
 SHORT = ("--batch-frames", 2, "--parts", 1, "--curriculum", "1:2:1", "--warmup", 0, "--device", "cpu")
 
@@ -44,6 +45,22 @@ def test_a_run_leaves_weights_a_log_curves_and_its_settings(train, tmp_path):
     assert 0 <= told["held_out_j"] <= 1
     with safe_open(folder / "weights.safetensors", "pt") as file:
         assert file.metadata()["steps"] == "2"
+
+
+def test_the_weights_carry_the_licence_that_is_given_and_their_data(train, data, tmp_path):
+    assert train("--licence", "CC-BY-4.0").exit_code == 0
+    with safe_open(tmp_path / "run/weights.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert metadata["licence"] == "CC-BY-4.0"
+    assert json.loads(metadata["trained_on"]) == [f"{data.parent.name}/{data.name}"]
+
+
+def test_training_from_a_checkpoint_keeps_its_licence(train, data, tmp_path):
+    assert train("--checkpoint", shipped_weights("nano")).exit_code == 0
+    with safe_open(tmp_path / "run/weights.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert metadata["licence"] == "CC-BY-NC-4.0"
+    assert json.loads(metadata["trained_on"]) == ["DAVIS 2016 train", f"{data.parent.name}/{data.name}"]
 
 
 def test_a_finished_run_is_taken_as_it_is_and_another_is_refused(train, assert_refused, tmp_path):

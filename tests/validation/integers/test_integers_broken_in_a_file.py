@@ -39,6 +39,11 @@ def patched(path: Path, folder: Path, old: bytes, new: bytes, times: int = 1) ->
     return broken
 
 
+def stored(target: str, weight: np.ndarray) -> bytes:
+    """int8 values as a target's file holds them: Core ML's as uint8, each 128 higher."""
+    return (weight.astype(np.int16) + 128).astype(np.uint8).tobytes() if target == "coreml" else weight.tobytes()
+
+
 def part(tiny, name: str):
     return tiny.model.image_encoder.get_submodule(name)
 
@@ -48,7 +53,7 @@ def test_one_integer_of_a_weight(target, tiny, converted, read, tmp_path):
     weight = part(tiny, "linear").weight.numpy()
     broken = weight.copy()
     broken[3, 5] += 1 if broken[3, 5] < 127 else -1
-    path = patched(converted(tiny.model, target), tmp_path, weight.tobytes(), broken.tobytes())
+    path = patched(converted(tiny.model, target), tmp_path, stored(target, weight), stored(target, broken))
     report = check_integers(tiny.layers(), read(target, path))
     assert failures(report) == {"weights": {"image_encoder.linear": "1 of 240 integers of its weight differ"}}
 
@@ -56,7 +61,7 @@ def test_one_integer_of_a_weight(target, tiny, converted, read, tmp_path):
 @every_target
 def test_a_weight_whose_channels_are_swapped(target, tiny, converted, read, tmp_path):
     weight = part(tiny, "square").weight.numpy()
-    path = patched(converted(tiny.model, target), tmp_path, weight.tobytes(), weight.T.tobytes())
+    path = patched(converted(tiny.model, target), tmp_path, stored(target, weight), stored(target, weight.T))
     report = check_integers(tiny.layers(), read(target, path))
     assert list(failures(report)) == ["weights"]
     assert list(failures(report)["weights"]) == ["image_encoder.square"]
