@@ -54,15 +54,13 @@ def command(
 
     from tinysam2.data.clips import open_clip
     from tinysam2.inputs.destinations import check_apart
-
-    check_apart(output, (clip, *prompts.files, choice.artifacts, choice.checkpoint))
-    opened = open_clip(clip)
-    by_frame = prompts.by_frame(clip, opened)
-
     from tinysam2.mobile_runtime.clip_tracking import check_tracking_output, track_clip
     from tinysam2.views.console import shown_steps
 
     check_tracking_output(output)
+    check_apart(output, (clip, *prompts.files, choice.artifacts, choice.checkpoint))
+    opened = open_clip(clip)
+    by_frame = prompts.by_frame(clip, opened)
     with shown_steps() as steps, choice.opened(steps.begin) as model:
         tracked = track_clip(model.backend, opened, by_frame, output, steps.counted)
 
