@@ -50,14 +50,9 @@ class Footage:
 
     def annotated(self, video: int, index: int, step: int) -> int:
         """The annotated frame nearest to an index, looking on from it by steps of 1 or -1; there must be one."""
-        while not self._is_annotated(video, index):
+        while not self.videos[video].is_annotated(index):
             index += step
         return index
-
-    def _is_annotated(self, video: int, index: int) -> bool:
-        if (video, index) in self._cache:
-            return self._cache[video, index][1] is not None
-        return self.videos[video].ids(index) is not None
 
     def _read(self, video: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         size = (self.side, self.side)
