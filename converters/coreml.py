@@ -132,9 +132,12 @@ def _fp16_but_for_choices() -> ct.transform.FP16ComputePrecision:
 
 def _decides(operation: Operation, reach: int) -> bool:
     """Whether an operation is, or feeds by plain arithmetic, a sine, a cosine or a comparison."""
-    if operation.op_type in TRIGONOMETRIC | ORDERING:
-        return True
-    if reach == 0 or operation.op_type not in ARITHMETIC:
-        return False
-    followers = {follower for output in operation.outputs for follower in output.child_ops}
-    return any(_decides(follower, reach - 1) for follower in followers)
+    # Breadth first, each operation once: the paths through branches that join again double with each of them.
+    level, seen = {operation}, {operation}
+    for _ in range(reach + 1):
+        if any(reached.op_type in TRIGONOMETRIC | ORDERING for reached in level):
+            return True
+        carrying = [reached for reached in level if reached.op_type in ARITHMETIC]
+        level = {follower for carrier in carrying for output in carrier.outputs for follower in output.child_ops} - seen
+        seen |= level
+    return False

@@ -13,7 +13,8 @@ from tinysam2.core.files import atomic_path, check_output_file, check_output_fol
 from tinysam2.data.clips import Clip
 from tinysam2.data.masks import write_mask
 from tinysam2.data.overlay import VideoWriter, draw_overlay
-from tinysam2.data.prompts import Prompt
+from tinysam2.data.prompts import FramePrompts
+from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.tracker import Tracker
@@ -26,8 +27,9 @@ VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"}
 class TrackedClip:
     """What tracking a clip came to.
 
-    milliseconds_per_frame: all programs and objects, without reading and writing; the mean over all frames
-    but the first, which warms up. bank_bytes: of all objects, in the backend's own dtype.
+    objects: all that were prompted. milliseconds_per_frame: all programs and objects, without reading and writing;
+    the mean over all frames with an object but the first, which warms up. bank_bytes: the most that all objects took
+    at once, in the backend's own dtype.
     """
 
     frames: int
@@ -54,30 +56,40 @@ def is_video(output: Path) -> bool:
 def track_clip(
     backend: Backend,
     clip: Clip,
-    prompts: Mapping[int, Prompt],
+    prompts: Mapping[int, FramePrompts],
     output: Path,
     watch: Callable[[Iterable[np.ndarray], str, int | None], Iterable[np.ndarray]] = lambda frames, *_: frames,
 ) -> TrackedClip:
-    """Tracks what is prompted on a clip's first frame, in constant memory, and writes results to `output`.
+    """Tracks what is prompted on a clip's frames, in constant memory, and writes results to `output`.
 
+    prompts: by frame, counted from 0. A frame on which no object has begun, or all are removed, has an empty mask.
     An .mp4 file gets the overlay video; a folder gets it too, beside an index PNG mask a frame. Either
     appears whole or not at all. watch: passes frames on; it gets the name of the step and the number of frames, None
-    where that is not known. Raises InputError at a frame that cannot be read.
+    where that is not known. Raises InputError at a frame that cannot be read, and where the clip ends
+    before a frame that is prompted.
     """
-    tracker, frames, first_seconds, seconds = Tracker(backend), 0, 0.0, 0.0
+    tracker, frames, bank_bytes = Tracker(backend), 0, 0
+    seconds: list[float] = []
     with one_thread(), _results(output, clip.frames_per_second) as write:
         for frame in watch(clip, f"tracking {clip.name}", clip.frame_count):
-            started = time.perf_counter()
-            tracked = tracker.track(frame, {} if frames else prompts)
-            elapsed = time.perf_counter() - started
-            if frames:
-                seconds += elapsed
+            asked = prompts.get(frames, FramePrompts())
+            for object_id in asked.removed:
+                tracker.remove(object_id)
+            if tracker.banks or asked.prompts:
+                started = time.perf_counter()
+                tracked = tracker.track(frame, asked.prompts)
+                seconds.append(time.perf_counter() - started)
             else:
-                first_seconds = elapsed
+                tracked = TrackedFrame({}, clip.width, clip.height)
+            bank_bytes = max(bank_bytes, tracker.bank_bytes)
             write(frames, frame, tracked.ids)
             frames += 1
-    per_frame = seconds / (frames - 1) if frames > 1 else first_seconds
-    return TrackedClip(frames, len(prompts), round(1000 * per_frame, 2), tracker.bank_bytes)
+        if (last := max(prompts, default=0)) >= frames:
+            raise InputError(f"frame {last} is prompted, but {clip.name} has {frames} frames; name an earlier frame")
+    measured = seconds[1:] or seconds
+    objects = {object_id for asked in prompts.values() for object_id in asked.prompts}
+    milliseconds = 1000 * sum(measured) / max(len(measured), 1)
+    return TrackedClip(frames, len(objects), round(milliseconds, 2), bank_bytes)
 
 
 @contextmanager

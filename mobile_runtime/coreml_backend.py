@@ -1,8 +1,9 @@
 """Core ML: Apple's runtime on macOS; elsewhere the MIL interpreter, which shows what a package means."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import coremltools as ct
 import numpy as np
@@ -18,7 +19,12 @@ from tinysam2.mobile_runtime.memory.accounting import (
     TensorBytes,
     account,
 )
-from tinysam2.mobile_runtime.mil import MILProgram
+
+if TYPE_CHECKING:
+    from tinysam2.mobile_runtime.mil import MILProgram
+
+Run = Callable[..., Mapping[str, np.ndarray]]
+Shapes = dict[str, tuple[int | None, ...]]
 
 RUNTIMES = {"apple": "Core ML's MLModel", "interpreter": "MIL interpreter, not Apple's runtime"}
 """What can execute a package, and how a report names it."""
@@ -28,7 +34,8 @@ class CoreMLBackend(Backend):
     """Runs the `.mlpackage`s that a card names, in a folder.
 
     runtime: "apple" runs `MLModel.predict`, on macOS only; "interpreter" the MIL interpreter, which rounds as the
-    packages' types say and is no measure of Apple's runtime. Without a choice it is Apple's where there is one.
+    packages' types say and is no measure of Apple's runtime. Without a choice it is Apple's where there is one. Beside
+    Apple's runtime the interpreter is loaded by `memory` alone, and let go again.
 
     Raises InputError where a package is corrupt or belongs to another preset, or the runtime is not here.
     """
@@ -40,26 +47,37 @@ class CoreMLBackend(Backend):
         chosen = _checked_runtime(runtime)
         self.runtime = RUNTIMES[chosen]
         self.paths = {program: folder / file for program, file in card.files.items()}
-        self.interpreted = {}
+        self._interpreted: dict[str, MILProgram] = {}
+        self._runs: dict[str, Run] = {}
         for name, path in self.paths.items():
-            program = MILProgram.load(path)
-            spec = self.contract[name]
-            # Each program's tensors carry the contract's names, so order does not matter here.
-            shapes = [
-                [tensors[t.name].shape if t.name in tensors else () for t in wanted]
-                for tensors, wanted in ((program.inputs, spec.inputs), (program.outputs, spec.outputs))
-            ]
-            check_shapes(str(path), spec, self.config.name, *shapes)
-            self.interpreted[name] = program
-        self.compiled = _compile(self.paths) if chosen == "apple" else None
+            if chosen == "apple":
+                self._check_shapes(name, *_declared(path))
+                self._runs[name] = _compiled(path)
+            else:
+                program = self._interpreted[name] = _interpreted(path)
+                types = program.inputs, program.outputs
+                self._check_shapes(name, *({tensor: kind.shape for tensor, kind in side.items()} for side in types))
+                self._runs[name] = program.run
+
+    def _check_shapes(self, program: str, inputs: Shapes, outputs: Shapes) -> None:
+        """inputs, outputs: of the package. Raises InputError where they are not the contract's."""
+        spec = self.contract[program]
+        # Each program's tensors carry the contract's names, so order does not matter here.
+        shapes = [
+            [found.get(tensor.name, ()) for tensor in wanted]
+            for found, wanted in ((inputs, spec.inputs), (outputs, spec.outputs))
+        ]
+        check_shapes(str(self.paths[program]), spec, self.config.name, *shapes)
 
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        run = self.interpreted[program].run if self.compiled is None else self.compiled[program]
-        outputs = run(**inputs)
+        outputs = self._runs[program](**inputs)
         return {name: np.asarray(outputs[name], self.io_dtype) for name in self.contract[program].output_names}
 
     def memory(self) -> ModelMemory:
-        programs = {name: (program.weight_bytes, _estimated(program)) for name, program in self.interpreted.items()}
+        programs = {}
+        for name, path in self.paths.items():
+            program = self._interpreted.get(name) or _interpreted(path)
+            programs[name] = program.weight_bytes, _estimated(program)
         return account(
             self.config,
             self.io_dtype.itemsize,
@@ -81,16 +99,50 @@ def _checked_runtime(runtime: str | None) -> str:
     return runtime
 
 
-def _estimated(program: MILProgram) -> Peak:
+def _estimated(program: "MILProgram") -> Peak:
     peak = program.peak_activation()
     tensors = tuple(TensorBytes(name, size) for name, size in peak.tensors[:PEAK_TENSORS])
     return Peak(peak.bytes, "estimated", peak.operation or FIRST_OPERATION, tensors)
 
 
-def _compile(paths: Mapping[str, Path]):
-    """Apple's runtime for each package, as functions of named arrays."""
-    models = {name: ct.models.MLModel(str(path)) for name, path in paths.items()}
-    return {name: lambda model=model, **inputs: model.predict(inputs) for name, model in models.items()}
+def _interpreted(path: Path) -> "MILProgram":
+    from tinysam2.mobile_runtime.mil import MILProgram
+
+    return MILProgram.load(path)
+
+
+def _compiled(path: Path) -> Run:
+    """Apple's runtime of a package, as a function of named arrays."""
+    try:
+        model = ct.models.MLModel(str(path))
+    except Exception as error:  # Core ML's own errors come as whatever class the bridge gives them
+        raise _unreadable(path, error) from error
+    return lambda **inputs: model.predict(inputs)
+
+
+def _declared(path: Path) -> tuple[Shapes, Shapes]:
+    """The shapes of a package's inputs and outputs, read without its weights."""
+    try:
+        specification = ct.utils.load_spec(str(path))
+        function = specification.mlProgram.functions["main"]
+        block = function.block_specializations[function.opset]
+        inputs = {tensor.name: _shape(tensor.type) for tensor in function.inputs}
+        computed = {made.name: _shape(made.type) for operation in block.operations for made in operation.outputs}
+    except Exception as error:  # protobuf's and the file system's, and whatever a damaged package brings
+        raise _unreadable(path, error) from error
+    return inputs, {name: computed[name] for name in block.outputs if name in computed}
+
+
+def _shape(kind) -> tuple[int | None, ...]:
+    """Of a MIL value's type; None for a dimension that is not fixed."""
+    return tuple(
+        dimension.constant.size if dimension.HasField("constant") else None for dimension in kind.tensorType.dimensions
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return InputError(f"{path} cannot be loaded by Core ML ({first_line}); convert the model again")
 
 
 def load(folder: Path, card: ArtifactCard) -> Backend:

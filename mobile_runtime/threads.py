@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -13,6 +11,8 @@ def one_thread() -> Iterator[None]:
     Programs of this size gain little from a second thread, and on a busy machine waiting for it costs several times
     the work.
     """
+    import torch
+
     former = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

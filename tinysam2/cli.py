@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import os
 import signal
 import sys
 from typing import IO
@@ -68,6 +69,25 @@ def commands() -> None:
 
 def main() -> None:
     """Runs the command line. Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+    _open_closed_streams()
     # As an exception, so that unfinished outputs are removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     commands(prog_name="tinysam2")
+
+
+def _open_closed_streams() -> None:
+    """Opens on the null device whichever of standard input, output and error the caller closed.
+
+    Otherwise the next file to be opened takes its number, and receives what native libraries print.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", encoding="utf-8", closefd=False))

@@ -54,7 +54,6 @@ class Footage:
         self.videos, self.side = tuple(videos), side
         self._cache: OrderedDict[tuple[int, int, str], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
         self._aspects: dict[int, float] = {}
-        self._annotated: dict[tuple[int, int], bool] = {}
         self._room = max(1, cache_bytes // (4 * side * side))
 
     def __len__(self) -> int:
@@ -82,19 +81,13 @@ class Footage:
 
     def annotated(self, video: int, index: int, step: int) -> int:
         """The annotated frame nearest to an index, looking on from it by steps of 1 or -1; there must be one."""
-        while not self._is_annotated(video, index):
+        while not self.videos[video].is_annotated(index):
             index += step
         return index
-
-    def _is_annotated(self, video: int, index: int) -> bool:
-        if (video, index) not in self._annotated:
-            self._annotated[video, index] = self.videos[video].ids(index) is not None
-        return self._annotated[video, index]
 
     def _read(self, video: int, index: int, how: str) -> tuple[np.ndarray, np.ndarray | None]:
         frame = resized(self.videos[video].frame(index), self.side, how)
         ids = self.videos[video].ids(index)
-        self._annotated[video, index] = ids is not None
         if ids is not None:
             ids = np.asarray(Image.fromarray(ids).resize((self.side, self.side), Image.Resampling.NEAREST))
         return frame, ids

@@ -1,5 +1,9 @@
 """The Core ML backend runs packages by the runtime that was asked for. Apple's is a stand-in here: it needs macOS."""
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -87,3 +91,62 @@ def test_on_macos_both_runtimes_can_be_had_side_by_side(on_macos, make, inputs):
 
 def test_memory_is_told_of_the_package_whichever_runtime_executes_it(on_macos, make):
     assert make(runtime="apple").memory() == make(runtime="interpreter").memory()
+
+
+def test_on_macos_the_interpreter_is_loaded_only_when_memory_is_asked_for(coreml_stand_ins):
+    """In a process of its own, with a stand-in for MLModel that answers zeros of the contract's shapes."""
+    code = f"""
+import platform, sys
+import coremltools
+import numpy as np
+from pathlib import Path
+from tinysam2.core.config import preset
+from tinysam2.core.contract import program_contract
+from tinysam2.core.targets import TARGETS
+from tinysam2.data.prompts import Point, Prompt
+from tinysam2.mobile_runtime.loading import load_artifacts
+from tinysam2.mobile_runtime.tracker import Tracker
+
+contract = program_contract(preset("nano"))
+class FakeMLModel:
+    def __init__(self, path):
+        self.spec = contract[Path(path).stem]
+    def predict(self, inputs):
+        return {{tensor.name: np.zeros(tensor.shape, np.float32) for tensor in self.spec.outputs}}
+coremltools.models.MLModel = FakeMLModel
+platform.system = lambda: "Darwin"
+
+def interpreter():
+    return any(name.startswith("tinysam2.mobile_runtime.mil") for name in sys.modules)
+
+backend = load_artifacts(TARGETS["coreml"], Path({str(coreml_stand_ins)!r}))
+tracker = Tracker(backend)
+tracker.track(np.zeros((72, 96, 3), np.uint8), {{1: Prompt(points=(Point(40, 30),))}})
+tracked = interpreter()
+backend.memory()
+print(backend.runtime, "|", tracked, "|", interpreter())
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "Core ML's MLModel | False | True", answer.stderr
+
+
+def test_on_macos_a_package_of_another_preset_is_refused(on_macos, coreml_stand_ins, tmp_path):
+    from tinysam2.mobile_runtime.coreml_backend import CoreMLBackend
+
+    folder = shutil.copytree(coreml_stand_ins, tmp_path / "swapped")
+    card = read_card(folder, TARGETS["coreml"])
+    shutil.rmtree(folder / card.files["mask_decoder"])
+    shutil.copytree(folder / card.files["memory_encoder"], folder / card.files["mask_decoder"])
+    with pytest.raises(InputError, match="mask_decoder"):
+        CoreMLBackend(folder, card)
+
+
+def test_on_macos_a_damaged_package_is_refused(on_macos, coreml_stand_ins, tmp_path):
+    from tinysam2.mobile_runtime.coreml_backend import CoreMLBackend
+
+    folder = shutil.copytree(coreml_stand_ins, tmp_path / "damaged")
+    card = read_card(folder, TARGETS["coreml"])
+    model = folder / card.files["mask_decoder"] / "Data/com.apple.CoreML/model.mlmodel"
+    model.write_bytes(b"no protobuf")
+    with pytest.raises(InputError, match=r"mask_decoder.*; convert the model again"):
+        CoreMLBackend(folder, card)

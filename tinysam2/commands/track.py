@@ -9,7 +9,7 @@ import click
 
 from tinysam2.core.errors import InputError
 from tinysam2.inputs.options import FILE_OR_FOLDER, json_option
-from tinysam2.inputs.prompts import GivenPrompts, prompt_options
+from tinysam2.inputs.prompts import GivenTrackPrompts, track_prompt_options
 from tinysam2.inputs.runnable import ModelChoice, model_options
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Track objects through a video.")
 @click.argument("clip", type=FILE_OR_FOLDER)
 @model_options()
-@prompt_options
+@track_prompt_options
 @click.option(
     "--output",
     type=FILE_OR_FOLDER,
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 def command(
     clip: Path,
     choice: ModelChoice,
-    prompts: GivenPrompts,
+    prompts: GivenTrackPrompts,
     output: Path,
     as_json: bool,
 ) -> None:
-    """Track what is prompted on the first frame of CLIP, a video file or a folder of frames.
+    """Track what is prompted in CLIP, a video file or a folder of frames.
+
+    --point, --box and --mask prompt the first frame; --prompts any frame. A mask in the masks/ beside CLIP's frames/
+    prompts the frame that it is named after.
 
     Writes one index PNG mask a frame (00000.png on; a pixel's value is its object's id) and an overlay video.
 
@@ -44,9 +47,10 @@ def command(
     Example:
       tinysam2 track coffee.mp4 --backend torch --point 640,360 --output tracked
       tinysam2 track clip/frames --backend executorch --mask clip/masks/00000.png --output tracked.mp4
+      tinysam2 track coffee.mp4 --backend torch --prompts prompts.json --output tracked
     """
     if not prompts.any:
-        raise InputError("there is nothing to track; prompt the object with --point, --box or --mask")
+        raise InputError("there is nothing to track; prompt the object with --point, --box, --mask or --prompts")
 
     from tinysam2.data.clips import open_clip
     from tinysam2.inputs.destinations import check_apart
@@ -54,11 +58,11 @@ def command(
     from tinysam2.views.console import shown_steps
 
     check_tracking_output(output)
-    check_apart(output, (clip, prompts.mask, choice.artifacts, choice.checkpoint))
+    check_apart(output, (clip, *prompts.files, choice.artifacts, choice.checkpoint))
     opened = open_clip(clip)
-    of_objects = prompts.read(opened)
+    by_frame = prompts.by_frame(clip, opened)
     with shown_steps() as steps, choice.opened(steps.begin) as model:
-        tracked = track_clip(model.backend, opened, of_objects, output, steps.counted)
+        tracked = track_clip(model.backend, opened, by_frame, output, steps.counted)
 
     if as_json:
         click.echo(json.dumps(_summary(clip, model, tracked, output), indent=2))

@@ -139,6 +139,8 @@ def command(
             )
     if clip and not prompts.any:
         prompts = GivenPrompts(mask=first_mask_of(clip))
+    # Its own masks are of its frames by their names, and the first may be a later frame's.
+    start = prompts.frame(clip) if clip else 0
 
     from tinysam2.converters.export import export_programs
     from tinysam2.core.silencing import silenced
@@ -154,7 +156,7 @@ def command(
         scenes = [scene_of_sequence(sequence, clips.frames) for sequence in open_dataset(data, clips.split)]
     elif clip:
         opened = open_clip(clip)
-        scenes = [scene_of_clip(opened, prompts.read(opened), clips.frames)]
+        scenes = [scene_of_clip(opened, prompts.read(opened), clips.frames, start)]
     else:
         scenes = [sample_scene(clips.frames)]
     gallery = Gallery()

@@ -67,12 +67,13 @@ def natural_order(path: Path) -> tuple:
     return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts], path.name
 
 
+def frame_names(folder: Path) -> list[str]:
+    """The stems of the frames of a clip that is a folder, in their order. Raises InputError where it holds none."""
+    return [picture.stem for picture in _pictures_of_clip(folder)]
+
+
 def _open_folder(folder: Path) -> Clip:
-    pictures = _pictures_in(folder)
-    if not pictures and (folder / "frames").is_dir():
-        pictures = _pictures_in(folder / "frames")
-    if not pictures:
-        raise InputError(f"the folder {folder} holds no frames; put .jpg, .jpeg or .png files in it")
+    pictures = _pictures_of_clip(folder)
     _check_one_picture_a_frame(pictures)
 
     width, height = picture_size(pictures[0])
@@ -92,6 +93,15 @@ def _open_folder(folder: Path) -> Clip:
         frame_count=len(pictures),
         read_frames=lambda: map(read_picture, pictures),
     )
+
+
+def _pictures_of_clip(folder: Path) -> list[Path]:
+    pictures = _pictures_in(folder)
+    if not pictures and (folder / "frames").is_dir():
+        pictures = _pictures_in(folder / "frames")
+    if not pictures:
+        raise InputError(f"the folder {folder} holds no frames; put .jpg, .jpeg or .png files in it")
+    return pictures
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """What a user says of an object on a frame: points, a box or a mask."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -71,6 +72,15 @@ class Prompt:
             )
         if not mask.any():
             raise InputError("the mask is empty; it must mark at least one pixel")
+
+
+@dataclass(frozen=True, eq=False)
+class FramePrompts:
+    """What is asked on one frame. prompts: by object id (1 to 255); removed: ids of objects that are forgotten before
+    the frame is tracked."""
+
+    prompts: Mapping[int, Prompt] = field(default_factory=dict)
+    removed: tuple[int, ...] = ()
 
 
 def prompts_of_mask(ids: np.ndarray) -> dict[int, Prompt]:

@@ -35,6 +35,10 @@ class AnnotatedSequence(ABC):
         Raises InputError, naming the file, where it cannot be read or is not of its frame's size.
         """
 
+    def is_annotated(self, index: int) -> bool:
+        """Whether a frame has an annotation; readers that can tell without its mask override this."""
+        return self.ids(index) is not None
+
 
 class FirstFrames(AnnotatedSequence):
     """At most `count` frames of a sequence, from where its first object begins, and the objects that begin in them."""
@@ -55,3 +59,6 @@ class FirstFrames(AnnotatedSequence):
 
     def ids(self, index: int) -> np.ndarray | None:
         return self._sequence.ids(self._start + index)
+
+    def is_annotated(self, index: int) -> bool:
+        return self._sequence.is_annotated(self._start + index)

@@ -32,17 +32,21 @@ class Video:
         """
         index = -1
         for index, frame in enumerate(_decode(self.path)):
-            height, width = frame.shape[:2]
-            if (width, height) != (self.width, self.height):
-                raise InputError(
-                    f"frame {index} of {self.path} is {width}x{height}, but the first is "
-                    f"{self.width}x{self.height}; all frames of a clip must have one size"
-                )
+            self.check_size(index, frame)
             yield frame
         if self.frame_count is not None and index + 1 < self.frame_count:
             raise InputError(
                 f"{self.path} is damaged: only {index + 1} of its {self.frame_count} frames can be decoded; "
                 "name a whole video file"
+            )
+
+    def check_size(self, index: int, frame: np.ndarray) -> None:
+        """Raises InputError where a frame is of another size than the first."""
+        height, width = frame.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise InputError(
+                f"frame {index} of {self.path} is {width}x{height}, but the first is "
+                f"{self.width}x{self.height}; all frames of a clip must have one size"
             )
 
 
@@ -71,18 +75,27 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
     import av
 
     index = 0
-    with _open(path) as container:
-        stream = _video_stream(container, path)
+    with open_container(path) as container:
+        stream = video_stream(container, path)
         stream.thread_type = "AUTO"
         try:
             for frame in container.decode(stream):
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-                yield np.ascontiguousarray(upright)
+                yield upright(frame)
                 index += 1
         except av.FFmpegError as error:
-            raise InputError(
-                f"frame {index} of {path} cannot be decoded: the file is damaged or cut short; name a whole video file"
-            ) from error
+            raise read_error(path, index) from error
+
+
+def upright(frame) -> np.ndarray:
+    """uint8 RGB [H, W, 3] of a decoded frame."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+
+
+def read_error(path: Path, index: int) -> InputError:
+    """What is raised at a frame that cannot be decoded."""
+    return InputError(
+        f"frame {index} of {path} cannot be decoded: the file is damaged or cut short; name a whole video file"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,8 +118,8 @@ def _take_stock(path: Path, **options: str) -> _Contents:
 
     packets = shown = 0
     seconds = 0.0
-    with _open(path, **options) as container:
-        stream = _video_stream(container, path)
+    with open_container(path, **options) as container:
+        stream = video_stream(container, path)
         rate = stream.average_rate or stream.guessed_rate or FALLBACK_FRAMES_PER_SECOND
         try:
             for packet in container.demux():
@@ -135,7 +148,8 @@ def _check_whole(path: Path, found: _Contents) -> None:
         raise _cut_short(path, f"it declares {declared_seconds:.1f} s and ends at {found.seconds:.1f} s")
 
 
-def _open(path: Path, **options: str):
+def open_container(path: Path, **options: str):
+    """The file as PyAV's container. Raises InputError where it is not a video that can be read."""
     import av
 
     try:
@@ -148,7 +162,8 @@ def _open(path: Path, **options: str):
         ) from error
 
 
-def _video_stream(container, path: Path):
+def video_stream(container, path: Path):
+    """A container's video. Raises InputError where it is a picture or text, or holds none."""
     from av.stream import Disposition
 
     if container.format.name.endswith(PICTURE_FORMATS):

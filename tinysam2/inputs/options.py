@@ -194,6 +194,14 @@ mask_option = click.option(
     help="A mask of the first frame instead; each object id in it is tracked.",
 )
 
+prompts_file_option = click.option(
+    "--prompts",
+    "file",
+    type=FILE_OR_FOLDER,
+    metavar="FILE.json",
+    help="Prompts and removals on any frame instead, as JSON; the form is in docs/tracking.md.",
+)
+
 
 def grouped(parameter: str, kind: Callable, options: Mapping[str, Callable]) -> Callable[[Callable], Callable]:
     """Several options as one decorator: the command gets `parameter`, a `kind` made of their values by name."""

@@ -71,7 +71,7 @@ def mean_j(new_tracker: NewTracker, sequences: Iterable[AnnotatedSequence]) -> f
 
 def check_scored(sequence: AnnotatedSequence) -> None:
     """Raises InputError where no frame of a sequence is scored, as `score_sequence` has it."""
-    annotated = [index for index in range(len(sequence)) if sequence.ids(index) is not None]
+    annotated = [index for index in range(len(sequence)) if sequence.is_annotated(index)]
     begins = min(sequence.objects.values(), default=len(sequence))
     if not any(index > begins for index in annotated[:-1]):
         raise InputError(

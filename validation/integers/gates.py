@@ -9,6 +9,7 @@ from tinysam2.models.weights.checkpoint import LoadedModel
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.integers.artifact import check_artifact
 from tinysam2.validation.integers.checks import IntegerReport
+from tinysam2.validation.integers.products import Share
 
 INT8_SHARE = 0.95
 """Of the image encoder's multiply-accumulates, which are most of a frame's."""
@@ -31,5 +32,13 @@ def gates_of(report: IntegerReport) -> Iterator[Gate]:
         more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
         found = "; ".join(faults[:TOLD]) + more
         yield Gate("integers", f"faults of {verdict.name}", len(faults), 0, False, verdict.says, found)
-    share = report.shares[IMAGE_ENCODER].value
-    yield Gate(IMAGE_ENCODER, "int8 share of MACs", share, INT8_SHARE, True, "what stays in float gains no speed")
+    share = report.shares.get(IMAGE_ENCODER, Share(0, 0))
+    yield Gate(
+        IMAGE_ENCODER,
+        "int8 share of MACs",
+        share.value if share.total else 0.0,
+        INT8_SHARE,
+        True,
+        "what stays in float gains no speed",
+        "" if share.total else "no convolution, linear layer or matrix product of it is in the file",
+    )

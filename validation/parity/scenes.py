@@ -34,16 +34,17 @@ class Scene:
     truth: Callable[[int], np.ndarray | None] = field(repr=False, default=lambda index: None)
 
 
-def scene_of_clip(clip: Clip, prompts: Mapping[int, Prompt], max_frames: int | None = None) -> Scene:
-    """A clip of which nothing is known but the prompts of its first frame, by object id."""
-    counts = [count for count in (clip.frame_count, max_frames) if count is not None]
+def scene_of_clip(clip: Clip, prompts: Mapping[int, Prompt], max_frames: int | None = None, start: int = 0) -> Scene:
+    """A clip of which nothing is known but the prompts, by object id, of its frame `start`, the first to be played."""
+    left = None if clip.frame_count is None else clip.frame_count - start
+    counts = [count for count in (left, max_frames) if count is not None]
     return Scene(
         clip.name,
         clip.width,
         clip.height,
         dict.fromkeys(prompts, 0),
         min(counts, default=None),
-        lambda: islice(clip, max_frames),
+        lambda: islice(clip, start, None if max_frames is None else start + max_frames),
         lambda index: prompts if index == 0 else {},
     )
 

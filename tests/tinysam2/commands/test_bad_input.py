@@ -131,7 +131,7 @@ def test_a_mask_that_does_not_fit(desk, refused, mask_of, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], ["nothing to track", "--point, --box or --mask"]),
+        ([], ["nothing to track", "--point, --box, --mask or --prompts"]),
         (["--point", "96,30"], ["point 96,30 lies outside", "96x72"]),
         (["--point", "-1,30"], ["point -1,30 lies outside"]),
         (["--point", "nan,30"], ["point nan,30 lies outside"]),

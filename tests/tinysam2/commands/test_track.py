@@ -10,7 +10,7 @@ from PIL import Image
 from tinysam2.core.config import preset
 from tinysam2.data.clips import Clip, open_clip
 from tinysam2.data.masks import read_mask
-from tinysam2.data.prompts import Point, Prompt
+from tinysam2.data.prompts import FramePrompts, Point, Prompt
 from tinysam2.mobile_runtime.clip_tracking import track_clip
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
 from tinysam2.mobile_runtime.tracker import Tracker
@@ -114,7 +114,9 @@ def test_frames_are_let_go_as_soon_as_they_are_tracked(nano_model, tmp_path, pon
             yield fresh
 
     clip = Clip("pond", 96, 72, 24.0, None, frames)
-    tracked = track_clip(TorchBackend(nano_model), clip, {1: Prompt(points=(Point(40, 30),))}, tmp_path / "o.mp4")
+    tracked = track_clip(
+        TorchBackend(nano_model), clip, {0: FramePrompts({1: Prompt(points=(Point(40, 30),))})}, tmp_path / "o.mp4"
+    )
     assert tracked.frames == len(seen) == 4
 
 

@@ -37,6 +37,14 @@ def test_most_of_the_image_encoder_must_be_in_int8(int8, passes):
     assert told == ([] if passes else ["image_encoder, int8 share of MACs: "])
 
 
+@pytest.mark.parametrize("shares", [{}, {"image_encoder": Share(0, 0)}])
+def test_an_image_encoder_without_any_product_fails_with_a_sentence(shares):
+    told = failed(IntegerReport([], shares))
+    assert told == [
+        "image_encoder, int8 share of MACs: no convolution, linear layer or matrix product of it is in the file"
+    ]
+
+
 def test_a_float_model_has_no_integers_to_hold_to(tmp_path):
     assert list(integer_gates(LoadedModel(None, "float", True, ""), tmp_path, None)) == []
 

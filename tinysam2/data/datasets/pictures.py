@@ -67,6 +67,9 @@ class PictureSequence(AnnotatedSequence):
             return None
         return read_mask(mask, size=picture_size(self._path(index)), allow_empty=True)
 
+    def is_annotated(self, index: int) -> bool:
+        return self.frame_names[index] in self._masks
+
     def _path(self, index: int) -> Path:
         return self._frames[self.frame_names[index]]
 

@@ -18,6 +18,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.data.clips import natural_order
 from tinysam2.data.datasets.pictures import first_frames
 from tinysam2.data.datasets.rle import decode_rle, run_lengths
+from tinysam2.data.seeking import DecodedFrames
 from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.data.video import Video, open_video
 
@@ -75,14 +76,13 @@ class Masklets:
 class SavSequence(AnnotatedSequence):
     """A video and its masklets, both read when they are first asked for.
 
-    Frames are decoded in order: one that lies ahead costs all between, and one that lies behind all from the start.
+    A frame costs the decoding from the keyframe before it. decoded: frames that are kept, which sequences share.
     """
 
-    def __init__(self, video: Path, annotation: Path) -> None:
+    def __init__(self, video: Path, annotation: Path, decoded: DecodedFrames) -> None:
         self.name = video.stem
         self._video_path, self._annotation_path = video, annotation
-        self._decoded: Iterator[np.ndarray] | None = None
-        self._at = -1
+        self._decoded = decoded
 
     # mypy takes a cached property for read-only, and here nobody sets it.
     @cached_property
@@ -100,19 +100,14 @@ class SavSequence(AnnotatedSequence):
         return found
 
     def frame(self, index: int) -> np.ndarray:
-        if self._decoded is None or index < self._at:
-            self._decoded, self._at = self._video.read_frames(), -1
-        while self._at < index:
-            picture = next(self._decoded, None)
-            if picture is None:
-                raise InputError(f"{self._video_path} ends before frame {index}; name a whole video file")
-            self._picture = picture
-            self._at += 1
-        return self._picture
+        return self._decoded.frame(self._video, index)
+
+    def is_annotated(self, index: int) -> bool:
+        row, between = divmod(index, ANNOTATED_EVERY)
+        return not between and row < len(self._masklets.runs)
 
     def ids(self, index: int) -> np.ndarray | None:
-        row, between = divmod(index, ANNOTATED_EVERY)
-        return None if between or row >= len(self._masklets.runs) else self._masklets.painted(row)
+        return self._masklets.painted(index // ANNOTATED_EVERY) if self.is_annotated(index) else None
 
     @cached_property
     def _masklets(self) -> Masklets:
@@ -151,7 +146,7 @@ def read_sav(folder: Path) -> tuple[SavSequence, ...]:
             if path not in videos:
                 raise InputError(f"the annotation {file} has no video {path.name}.mp4 beside it")
     names: dict[str, Path] = {}
-    sequences = []
+    sequences, decoded = [], DecodedFrames()
     for path, video in videos.items():
         annotation = next((files[path] for files in annotations.values() if path in files), None)
         if annotation is None:
@@ -159,7 +154,7 @@ def read_sav(folder: Path) -> tuple[SavSequence, ...]:
         if path.name in names:
             raise InputError(f"{names[path.name]} and {video} have one name; a sequence's name must be its own")
         names[path.name] = video
-        sequences.append(SavSequence(video, annotation))
+        sequences.append(SavSequence(video, annotation, decoded))
     return tuple(sequences)
 
 

@@ -180,3 +180,16 @@ def test_a_real_annotation_file_says_of_its_masks_what_is_in_them(shared_data):
     largest_first = np.argsort(told["masklet_size_abs"])[::-1]
     assert masklets.order == largest_first.tolist()
     assert len(masklets.runs) == told["masklet_frame_count"][0]
+
+
+def test_whether_a_frame_is_annotated_is_told_without_decoding_a_mask_or_a_frame(sav, monkeypatch):
+    monkeypatch.setattr("tinysam2.data.datasets.sav.decode_rle", None)
+    monkeypatch.setattr("tinysam2.data.datasets.sav.open_video", None)
+    [sequence] = open_dataset(sav())
+    assert [index for index in range(FRAMES) if sequence.is_annotated(index)] == [0, 4, 8]
+
+
+def test_the_sequences_of_a_data_set_share_their_decoded_frames(sav):
+    sav()
+    first, second = open_dataset(sav(name="sav_000002"))
+    assert first._decoded is second._decoded
