@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from tinysam2.core.launching import by_torchrun
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -63,7 +65,8 @@ class Execution:
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The process group that `torchrun` described, or this process alone where it did not."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    # A cluster's shell sets RANK and WORLD_SIZE too, for whatever it starts.
+    if not by_torchrun() or int(os.environ["WORLD_SIZE"]) == 1:
         yield Processes()
         return
     # The log's figures are averaged on the CPU wherever the gradients are.

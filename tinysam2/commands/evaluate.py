@@ -1,7 +1,6 @@
 """`tinysam2 evaluate`: a model's masks on a data set, and how good they are."""
 
 import json
-import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from tinysam2.inputs.options import (
     split_option,
 )
 from tinysam2.inputs.runnable import ModelChoice, model_options
+from tinysam2.inputs.workers import GivenPlace, place_among_workers, worker_options
 from tinysam2.scoring.evaluation_settings import (
     SETTINGS,
     EvaluationSettings,
@@ -48,6 +48,7 @@ PLOT = "scores.png"
     help="What is said of each object, once, on its first frame.",
 )
 @click.option("--output", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="Folder for masks, scores and plot.")
+@worker_options
 @json_file_option
 def command(
     data: Path,
@@ -55,19 +56,22 @@ def command(
     choice: ModelChoice,
     prompt: str,
     output: Path,
+    place: GivenPlace,
     json_file: Path | None,
 ) -> None:
     """Track every object of a data set from its first frame on, and score the masks as `tinysam2 score` does.
 
-    An interrupted run goes on where it stopped. torchrun shares the sequences out among processes.
+    An interrupted run goes on where it stopped. torchrun, or --rank and --workers, share the sequences out among
+    processes; the first one gathers the scores.
 
     \b
     Example:
       tinysam2 evaluate --data davis2017 --split val --output davis-nano
       tinysam2 evaluate --data clips --backend executorch --prompt click-3 --output clicked --json clicked.json
       torchrun --nproc-per-node 2 -m tinysam2 evaluate --data davis2017 --split val --output davis-nano
+      tinysam2 evaluate --data davis2017 --split val --output davis-nano --rank 0 --workers 2 --wait 3600
     """
-    rank, workers = _place_among_workers()
+    rank, workers = place_among_workers(place.rank, place.workers)
 
     from tinysam2.data.datasets import open_dataset
     from tinysam2.inputs.destinations import check_apart, check_shared_folder
@@ -98,7 +102,7 @@ def command(
         if rank > 0:
             return
         steps.begin("waiting for the other processes" if workers > 1 else "gathering the scores")
-        score = DatasetScore(tuple(gathered(sequences, output)))
+        score = DatasetScore(tuple(gathered(sequences, output, place.wait)))
         steps.begin("drawing the scores")
         draw_scores(score.to_json(), output / PLOT, _title(settings))
 
@@ -113,11 +117,6 @@ def command(
     click.echo(f"{output}: masks of {settings.sequences} sequences, {settings.frames} frames; {PLOT}")
     if to_file:
         click.echo(f"scores: {json_file}")
-
-
-def _place_among_workers() -> tuple[int, int]:
-    """This process's rank and how many there are, as torchrun tells them; alone without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def _settings(

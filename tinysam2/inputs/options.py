@@ -1,21 +1,36 @@
 """Options that several commands share, checked as they are parsed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
+from tinysam2.core.leftovers import recover
 from tinysam2.core.targets import TARGETS, TORCH, target
 from tinysam2.inputs.training import DEVICES, GivenMachine, GivenVideos
 
 DEFAULT_PRESET = "nano"
 
-FILE_OR_FOLDER = click.Path(path_type=Path)
+
+class _Given(click.Path):
+    """A path; one that a killed command had moved aside is brought back first."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        path = super().convert(value, parameter, context)
+        with suppress(OSError):
+            if not path.exists():
+                recover(path.resolve().parent)
+        return path
+
+
+FILE_OR_FOLDER = _Given(path_type=Path)
 
 STDOUT = Path("-")
 """Where a file is asked for: standard output."""

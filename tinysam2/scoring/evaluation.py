@@ -1,6 +1,7 @@
 """Evaluation: a model follows every object of every sequence from its first frame on, and its masks are scored."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -136,18 +137,24 @@ def share_of(sequences: Sequence[AnnotatedSequence], rank: int, workers: int) ->
     return [sequences[index] for index in sorted(mine)]
 
 
-def gathered(sequences: Iterable[AnnotatedSequence], folder: Path) -> list[SequenceScore]:
+def gathered(sequences: Iterable[AnnotatedSequence], folder: Path, wait: float = math.inf) -> list[SequenceScore]:
     """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
 
-    It waits without end for a worker that died: whatever started the workers has to end them all then, as torchrun
-    does. Raises InputError where a score cannot be read.
+    wait: seconds without another finished sequence after which the others are given up.
+    Raises InputError then, and where a score cannot be read.
     """
-    scores = []
-    for sequence in sequences:
-        while not is_finished(folder / sequence.name):
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        scores.append(_read_score(folder / sequence.name))
-    return scores
+    sequences = list(sequences)
+    missing, since = len(sequences), time.monotonic()
+    while lacking := [sequence.name for sequence in sequences if not is_finished(folder / sequence.name)]:
+        if len(lacking) < missing:
+            missing, since = len(lacking), time.monotonic()
+        if time.monotonic() - since > wait:
+            raise InputError(
+                f"no other process finished a sequence in {wait:g} seconds, and {len(lacking)} are not in {folder} "
+                f"({lacking[0]} is one); start the other processes, or raise --wait"
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return [_read_score(folder / sequence.name) for sequence in sequences]
 
 
 def _prompts(

@@ -168,3 +168,43 @@ def test_a_process_that_fails_ends_all_of_them_and_keeps_what_is_finished(evalua
     assert ended.stdout == ""
     assert not (output / "pond").exists()
     assert not (output / "scores.png").exists()
+
+
+def test_a_clusters_rank_without_torchrun_shares_nothing_out(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert evaluate().exit_code == 0
+    assert {"koi", "pond"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_processes_that_are_told_their_ranks_come_to_the_same(evaluate, tmp_path):
+    alone = json.loads(evaluate("--json", "-").stdout)
+    shared = tmp_path / "shared"
+    assert evaluate("--rank", 1, "--workers", 2, output=shared).stdout == ""
+    assert {path.name for path in shared.iterdir()} & {"koi", "pond", "scores.png"} == {"pond"}
+    assert json.loads(evaluate("--rank", 0, "--workers", 2, "--json", "-", output=shared).stdout) == alone
+
+
+def test_a_process_that_is_missing_is_told_after_the_time_that_was_set(evaluate, assert_refused, tmp_path):
+    result = evaluate("--rank", 0, "--workers", 2, "--wait", 0.5)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    told = result.stderr.splitlines()[-1]
+    assert "no other process finished a sequence in 0.5 seconds, and 1 are not in" in told
+    assert "(pond is one); start the other processes, or raise --wait" in told
+    assert (tmp_path / "out/koi/score.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--rank", "0"], "--rank and --workers belong together"),
+        (["--workers", "2"], "--rank and --workers belong together"),
+        (["--rank", "2", "--workers", "2"], "--rank 2 does not fit --workers 2; ranks are 0 to workers - 1"),
+        (["--rank", "-1", "--workers", "2"], "--rank -1 does not fit --workers 2"),
+        (["--wait", "0"], "--wait"),
+    ],
+)
+def test_a_place_that_does_not_fit_is_refused(evaluate, assert_refused, tmp_path, options, words):
+    assert_refused(evaluate(*options), words)
+    assert list(tmp_path.iterdir()) == []
