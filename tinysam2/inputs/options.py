@@ -1,5 +1,6 @@
 """Options that several commands share, checked as they are parsed."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class _Given(click.Path):
     """A path; one that a killed command had moved aside is brought back first."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        path = super().convert(value, parameter, context)
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
         with suppress(OSError):
             if not path.exists():
                 recover(path.resolve().parent)

@@ -20,7 +20,8 @@ from tinysam2.core import files
 root, kind, steps_left = Path(sys.argv[1]), sys.argv[2], 0
 if kind == "fallback":
     files._exchanged = lambda new, path: False
-WATCHED = {"open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "shutil.rmtree", "fcntl.flock"}
+WATCHED = {"open", "fcntl.flock", "shutil.rmtree"}
+WATCHED |= {"os." + name for name in ("listdir", "mkdir", "remove", "rename", "rmdir", "scandir")}
 
 def kill(event, _):
     global steps_left
