@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml requirements.lock
 # make lock UPGRADE=--upgrade
 lock: install
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --no-python-downloads \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.10 --no-python-downloads \
 		--generate-hashes --no-annotate --custom-compile-command 'make lock' \
 		--no-emit-package torch $(UPGRADE) --output-file requirements.lock
 

@@ -33,7 +33,7 @@ def convert_model(
     folder.mkdir(parents=True, exist_ok=True)
     with silenced():
         exported, cards = {}, []
-        for name, precision in precisions.items():
+        for number, (name, precision) in enumerate(precisions.items(), 1):
             entry = targets[name]
             quantized = loaded.recipe is not None
             float_weights = quantized and entry.float_weights
@@ -42,7 +42,7 @@ def convert_model(
                 model = with_float_weights(loaded.model) if float_weights else loaded.model
                 # LiteRT's converter would round the table to int8; it keeps the sines.
                 exported[float_weights] = list(export_programs(model, fold_position=quantized and not float_weights))
-            progress(f"converting to {entry.title} {precision}")
+            progress(f"converting to {entry.title} {precision} ({number} of {len(precisions)})")
             files = entry.load_converter().convert(exported[float_weights], precision, folder)
             card = ArtifactCard(
                 target=entry.name,

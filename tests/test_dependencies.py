@@ -105,3 +105,24 @@ def test_torch_is_a_range_in_the_core_and_pinned_where_a_converter_needs_it():
 )
 def test_imports_are_found_wherever_they_stand(source, expected):
     assert set(foreign(source)) == expected
+
+
+LOCKED = re.compile(r"^([\w.-]+)==(\S+) ", re.MULTILINE)
+
+
+def test_the_lock_has_a_hash_for_everything_and_leaves_torch_to_the_machine():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+    names = {name for name, _ in LOCKED.findall(lock)}
+    assert not {name for name in names if name == "torch" or name.startswith(("nvidia-", "cuda-", "triton"))}
+
+
+def test_the_lock_has_every_dependency_at_the_version_that_is_pinned():
+    locked = set(LOCKED.findall((ROOT / "requirements.lock").read_text(encoding="utf-8")))
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(text for extra in (*CONVERTERS, "test", "dev") for text in extras[extra])]
+    wanted = [text for text in wanted if name_of(text) not in ("torch", "tinysam2")]
+    assert names_of(wanted) <= {name for name, _ in locked}
+    pinned = {tuple(text.split("==")) for text in wanted if "==" in text}
+    assert pinned <= locked

@@ -1,5 +1,6 @@
 """How a run is executed: by which processes, as `torchrun` starts them, on which device, and who is told."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from tinysam2.core.workers import place_under_torchrun
+from tinysam2.core.launching import by_torchrun
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Execution:
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The process group that `torchrun` described, or this process alone where it did not."""
-    place = place_under_torchrun()
-    if place is None or place.count == 1:
+    # A cluster's shell sets RANK and WORLD_SIZE too, for whatever it starts.
+    if not by_torchrun() or int(os.environ["WORLD_SIZE"]) == 1:
         yield Processes()
         return
     # The log's figures are averaged on the CPU wherever the gradients are.

@@ -13,14 +13,13 @@ from tinysam2.data.prompt_kinds import PROMPTS
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     STDOUT,
-    GivenSharing,
     Named,
     data_option,
     json_file_option,
-    sharing_options,
     split_option,
 )
 from tinysam2.inputs.runnable import ModelChoice, model_options
+from tinysam2.inputs.workers import GivenPlace, place_among_workers, worker_options
 from tinysam2.scoring.evaluation_settings import (
     SETTINGS,
     EvaluationSettings,
@@ -49,30 +48,30 @@ PLOT = "scores.png"
     help="What is said of each object, once, on its first frame.",
 )
 @click.option("--output", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="Folder for masks, scores and plot.")
+@worker_options
 @json_file_option
-@sharing_options
 def command(
     data: Path,
     split: str | None,
     choice: ModelChoice,
     prompt: str,
     output: Path,
+    place: GivenPlace,
     json_file: Path | None,
-    sharing: GivenSharing,
 ) -> None:
     """Track every object of a data set from its first frame on, and score the masks as `tinysam2 score` does.
 
-    An interrupted run goes on where it stopped. Processes that torchrun starts, or that are told --rank and --workers,
-    share the sequences; the first gathers the scores.
+    An interrupted run goes on where it stopped. torchrun, or --rank and --workers, share the sequences out among
+    processes; the first one gathers the scores.
 
     \b
     Example:
       tinysam2 evaluate --data davis2017 --split val --output davis-nano
       tinysam2 evaluate --data clips --backend executorch --prompt click-3 --output clicked --json clicked.json
-      tinysam2 evaluate --data davis2017 --split val --output shared --rank 1 --workers 4
       torchrun --nproc-per-node 2 -m tinysam2 evaluate --data davis2017 --split val --output davis-nano
+      tinysam2 evaluate --data davis2017 --split val --output davis-nano --rank 0 --workers 2 --wait 3600
     """
-    place = sharing.place
+    rank, workers = place_among_workers(place.rank, place.workers)
 
     from tinysam2.data.datasets import open_dataset
     from tinysam2.inputs.destinations import check_apart, check_shared_folder
@@ -91,19 +90,19 @@ def command(
     if to_file is not None:
         check_output_file(to_file)
         check_apart(to_file, (data, output))
-    with shown_steps(visible=place.rank == 0) as steps:
+    with shown_steps(visible=rank == 0) as steps:
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
         with choice.opened(steps.begin) as model:
             settings = _settings(data, split, sequences, model, prompt)
             settings.claim(output)
-            mine = share_of(sequences, place.rank, place.count)
+            mine = share_of(sequences, rank, workers)
             with one_thread():
                 evaluate_sequences(partial(Tracker, model.backend), mine, output, prompt, steps.counted)
-        if place.rank > 0:
+        if rank > 0:
             return
-        steps.begin("waiting for the other processes" if place.count > 1 else "gathering the scores")
-        score = DatasetScore(tuple(gathered(sequences, output, sharing.wait)))
+        steps.begin("waiting for the other processes" if workers > 1 else "gathering the scores")
+        score = DatasetScore(tuple(gathered(sequences, output, place.wait)))
         steps.begin("drawing the scores")
         draw_scores(score.to_json(), output / PLOT, _title(settings))
 

@@ -1,20 +1,30 @@
 """Where results go: destinations checked before any work, and outputs that appear whole or not at all."""
 
+import ctypes
+import errno
 import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.leftovers import Claim, claimed, recover
+
+_CURRENT_FOLDER = -100
+"""AT_FDCWD of fcntl.h: paths are taken as they are."""
+
+_EXCHANGE = 2
+"""RENAME_EXCHANGE of renameat2(2)."""
+
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV)
+"""What the kernel or a file system without exchange answers."""
 
 
 def check_output_file(path: str | Path) -> Path:
     """The destination of a file, checked before the work that fills it.
 
-    Missing parent folders are fine: `atomic_path` makes them.
+    Missing parent folders are fine: `atomic_path` makes them. What a killed process left there is cleaned up.
     Raises InputError when the path is a folder or a device, or nothing can be written there.
     """
     path = Path(path)
@@ -24,6 +34,7 @@ def check_output_file(path: str | Path) -> Path:
         if path.exists() and not path.is_file():
             raise InputError(f"cannot write {path}: it is a device or a pipe; name a regular file")
         _check_writable(path)
+        recover(path.resolve().parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
@@ -34,10 +45,12 @@ def check_output_folder(path: str | Path, former_output: str | None = None) -> P
 
     former_output: an entry that every such output holds ("manifest.json", say); a folder with other content
     and without this entry is somebody's own, and is refused rather than replaced. None: any folder will do.
+    What a killed process left there is cleaned up.
     Raises InputError when the path is not a folder, may not be replaced, or nothing can be written there.
     """
     path = Path(path)
     try:
+        recover(path.resolve().parent)
         if path.exists() and not path.is_dir():
             raise InputError(f"cannot write the folder {path}: it is a file; name a folder")
         if path.is_dir():
@@ -57,29 +70,32 @@ def check_output_folder(path: str | Path, former_output: str | None = None) -> P
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, with the same suffix, to write a file or a folder to.
 
-    Leaving the block renames it to `path`, replacing a former file or folder; an exception, Ctrl-C included,
-    removes it and leaves the former one whole. Parent folders are made.
+    Leaving the block syncs it to the disk and renames it to `path`, replacing a former file or folder; an exception,
+    Ctrl-C included, removes it and leaves the former one whole. Parent folders are made. A process that is killed, or
+    loses power, leaves the old or the new one whole, or one that `recover` brings back.
     Raises InputError where nothing can be written, or a file and a folder would replace each other.
     """
     given, path = Path(path), Path(path).resolve()
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(given, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            claim = stack.enter_context(claimed(path))
+        except OSError as error:
+            raise _unwritable(given, error) from error
+        temporary = claim.partial
         yield temporary
+        _sync_tree(temporary)
         if path.is_dir() and temporary.is_dir():
             _check_replaceable(path)
-            _replace_folder(temporary, path)
+            if not _exchanged(temporary, path):
+                _step_aside(claim, path)
         elif path.is_dir():
             raise InputError(f"cannot write {given}: it is a folder; name a file")
         elif path.exists() and (temporary.is_dir() or not path.is_file()):
             raise InputError(f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}")
         else:
             os.replace(temporary, path)
-    finally:
-        _remove(temporary)
+        _sync(path.parent)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -95,23 +111,54 @@ def bytes_in(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _replace_folder(new: Path, path: Path) -> None:
-    # A folder that is not empty cannot be renamed over: the former one steps aside, and returns on failure.
-    former = path.with_name(f".{secrets.token_hex(6)}.former")
+def _exchanged(new: Path, path: Path) -> bool:
+    """Exchanges two folders in one step; False where the system has no such step."""
     try:
-        os.replace(path, former)
-        os.replace(new, path)
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    if renameat2(_CURRENT_FOLDER, os.fsencode(new), _CURRENT_FOLDER, os.fsencode(path), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(path))
+
+
+def _step_aside(claim: Claim, path: Path) -> None:
+    # A folder that is not empty cannot be renamed over: the former one steps aside, and returns on failure. Whoever
+    # finds it there reads in the lock file where it belongs.
+    _sync(claim.lock)
+    _sync(path.parent)
+    try:
+        os.replace(path, claim.former)
+        os.replace(claim.partial, path)
+        _sync(path.parent)
     finally:
-        if former.exists() and not path.exists():
-            os.replace(former, path)
-        _remove(former)
+        if claim.former.exists() and not path.exists():
+            os.replace(claim.former, path)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _sync_tree(path: Path) -> None:
+    """Writes a file, or a folder with all that it holds, through to the disk."""
+    for folder, _, files in os.walk(path):
+        for name in files:
+            _sync(Path(folder, name))
+        _sync(Path(folder))
+    if path.is_file():
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems cannot sync a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -129,7 +176,7 @@ def _check_writable(path: Path) -> None:
         ancestor = ancestor.parent
     if not ancestor.is_dir():
         raise InputError(f"cannot write {path}: {ancestor} is a file; name a path within a folder")
-    with tempfile.TemporaryDirectory(dir=ancestor, prefix=".", suffix=".partial"):
+    with tempfile.TemporaryFile(dir=ancestor):
         pass
 
 

@@ -1,22 +1,37 @@
 """Options that several commands share, checked as they are parsed."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
+from tinysam2.core.leftovers import recover
 from tinysam2.core.targets import TARGETS, TORCH, target
-from tinysam2.core.workers import WorkerPlace, place_under_torchrun
 from tinysam2.inputs.training import DEVICES, GivenMachine, GivenVideos
 
 DEFAULT_PRESET = "nano"
 
-FILE_OR_FOLDER = click.Path(path_type=Path)
+
+class _Given(click.Path):
+    """A path; one that a killed command had moved aside is brought back first."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
+        with suppress(OSError):
+            if not path.exists():
+                recover(path.resolve().parent)
+        return path
+
+
+FILE_OR_FOLDER = _Given(path_type=Path)
 
 STDOUT = Path("-")
 """Where a file is asked for: standard output."""
@@ -226,47 +241,6 @@ def _all_of(options: Sequence[Callable]) -> Callable[[Callable], Callable]:
         return command
 
     return add
-
-
-@dataclass(frozen=True)
-class GivenSharing:
-    """How a command's work is shared. place: this process's. wait: seconds without progress of the others after which
-    one counts as missing."""
-
-    place: WorkerPlace
-    wait: float
-
-
-def _sharing(rank: int | None, workers: int | None, wait: float) -> GivenSharing:
-    if (rank is None) != (workers is None):
-        raise InputError("--rank and --workers belong together; give both or neither")
-    launched = place_under_torchrun()
-    if rank is None or workers is None:
-        return GivenSharing(launched or WorkerPlace(), wait)
-    if launched:
-        raise InputError("torchrun says which worker this is; leave --rank and --workers out")
-    return GivenSharing(WorkerPlace(rank, workers), wait)
-
-
-sharing_options = grouped(
-    "sharing",
-    _sharing,
-    {
-        "rank": click.option("--rank", type=int, metavar="N", help="This worker, 0 to WORKERS - 1."),
-        "workers": click.option(
-            "--workers", type=int, metavar="N", help="Processes that share the work, each with a rank of its own."
-        ),
-        "wait": click.option(
-            "--wait",
-            type=click.FloatRange(min=0),
-            default=3600.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long the first worker waits for the next sequence of the others.",
-        ),
-    },
-)
-"""`--rank`, `--workers` and `--wait`, as `sharing`, a `GivenSharing`; without the first two, as torchrun says."""
 
 
 @dataclass(frozen=True)

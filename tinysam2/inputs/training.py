@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.launching import by_torchrun
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +79,7 @@ def chosen_device(name: str | None) -> "torch.device":
         raise InputError("there is no CUDA device; leave --device out to train on the CPU")
     if name == "cpu" or not found:
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"]) if by_torchrun() else 0)
 
 
 def described_data(

@@ -137,25 +137,24 @@ def share_of(sequences: Sequence[AnnotatedSequence], rank: int, workers: int) ->
     return [sequences[index] for index in sorted(mine)]
 
 
-def gathered(sequences: Sequence[AnnotatedSequence], folder: Path, patience: float = math.inf) -> list[SequenceScore]:
+def gathered(sequences: Iterable[AnnotatedSequence], folder: Path, wait: float = math.inf) -> list[SequenceScore]:
     """Each sequence's score, in order, as soon as all are there: other workers may still be at some.
 
-    patience: seconds without a newly finished sequence after which a worker counts as missing.
-    Raises InputError where one is missing, or a score cannot be read.
+    wait: seconds without another finished sequence after which the others are given up.
+    Raises InputError then, and where a score cannot be read.
     """
-    homes = [folder / sequence.name for sequence in sequences]
-    missing, since = homes, time.monotonic()
-    while left := [home for home in missing if not is_finished(home)]:
-        if len(left) < len(missing):
-            since = time.monotonic()
-        missing = left
-        if time.monotonic() - since > patience:
+    sequences = list(sequences)
+    missing, since = len(sequences), time.monotonic()
+    while lacking := [sequence.name for sequence in sequences if not is_finished(folder / sequence.name)]:
+        if len(lacking) < missing:
+            missing, since = len(lacking), time.monotonic()
+        if time.monotonic() - since > wait:
             raise InputError(
-                f"{', '.join(home.name for home in left)} in {folder}: not finished, and no sequence was for "
-                f"{patience:g} seconds; another worker is missing: start every rank, or wait longer (--wait)"
+                f"no other process finished a sequence in {wait:g} seconds, and {len(lacking)} are not in {folder} "
+                f"({lacking[0]} is one); start the other processes, or raise --wait"
             )
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    return [_read_score(home) for home in homes]
+    return [_read_score(folder / sequence.name) for sequence in sequences]
 
 
 def _prompts(

@@ -16,6 +16,7 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +32,13 @@ class _Count(MofNCompleteColumn):
 
     def render(self, task: Task) -> Text:
         return super().render(task) if task.total or task.completed else Text()
+
+
+class _Left(TimeRemainingColumn):
+    """How long is left of a step that is counted, by the pace of what it has done."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{super().render(task)} left") if task.total and task.time_remaining else Text()
 
 
 class Steps:
@@ -89,6 +97,7 @@ def shown_steps(visible: bool = True) -> Iterator[Steps]:
             BarColumn(),
             _Count(),
             TimeElapsedColumn(),
+            _Left(),
             console=console,
             transient=True,
             redirect_stdout=False,

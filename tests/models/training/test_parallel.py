@@ -7,10 +7,16 @@ from tinysam2.models.training.parallel import Processes, joined_processes
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"WORLD_SIZE": "2", "RANK": "0"}, {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "1", "RANK": "0"}]
+    "variables",
+    [
+        {},
+        {"TORCHELASTIC_RUN_ID": "run", "WORLD_SIZE": "1", "RANK": "0"},
+        # As a cluster's shell sets them for whatever it starts.
+        {"WORLD_SIZE": "2", "RANK": "0"},
+    ],
 )
-def test_a_process_that_torchrun_did_not_start_among_others_is_alone(monkeypatch, variables):
-    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"):
+def test_a_process_that_was_started_alone_is_alone(monkeypatch, variables):
+    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -143,8 +143,12 @@ def test_two_processes_train_as_one(run, process, short_run, monkeypatch):
     settings = short_run(8, clips=4, real=0.5, augmentation=EVERYTHING)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
-    where["TORCHELASTIC_RUN_ID"] = "two"
+        where = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free.getsockname()[1]),
+            "WORLD_SIZE": "2",
+            "TORCHELASTIC_RUN_ID": "test",
+        }
     two = [process("two", settings, **where, RANK=str(rank)) for rank in (0, 1)]
     one = run("one", settings)
     for started in two:

@@ -170,41 +170,41 @@ def test_a_process_that_fails_ends_all_of_them_and_keeps_what_is_finished(evalua
     assert not (output / "scores.png").exists()
 
 
-def test_a_clusters_variables_alone_share_nothing(evaluate, tmp_path, monkeypatch):
+def test_a_clusters_rank_without_torchrun_shares_nothing_out(evaluate, tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert evaluate().exit_code == 0
-    assert all((tmp_path / "out" / name / "score.json").is_file() for name in FRAMES)
+    assert {"koi", "pond"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
-def test_workers_that_are_told_their_rank_share_the_sequences(evaluate, tmp_path):
-    alone = evaluate("--json", "-", output=tmp_path / "alone").stdout
-    second = evaluate("--rank", 1, "--workers", 2)
-    assert (second.exit_code, second.stdout) == (0, "")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["pond", "settings.json"]
-    assert evaluate("--rank", 0, "--workers", 2, "--json", "-").stdout == alone
+def test_processes_that_are_told_their_ranks_come_to_the_same(evaluate, tmp_path):
+    alone = json.loads(evaluate("--json", "-").stdout)
+    shared = tmp_path / "shared"
+    assert evaluate("--rank", 1, "--workers", 2, output=shared).stdout == ""
+    assert {path.name for path in shared.iterdir()} & {"koi", "pond", "scores.png"} == {"pond"}
+    assert json.loads(evaluate("--rank", 0, "--workers", 2, "--json", "-", output=shared).stdout) == alone
 
 
-def test_a_missing_worker_is_told_when_the_wait_is_over(evaluate, assert_refused, tmp_path):
-    assert_refused(evaluate("--rank", 0, "--workers", 2, "--wait", 0), "pond", "another worker is missing", "--wait")
+def test_a_process_that_is_missing_is_told_after_the_time_that_was_set(evaluate, assert_refused, tmp_path):
+    result = evaluate("--rank", 0, "--workers", 2, "--wait", 0.5)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    told = result.stderr.splitlines()[-1]
+    assert "no other process finished a sequence in 0.5 seconds, and 1 are not in" in told
+    assert "(pond is one); start the other processes, or raise --wait" in told
     assert (tmp_path / "out/koi/score.json").is_file()
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--rank", "0"], ["--rank and --workers belong together"]),
-        (["--workers", "2"], ["--rank and --workers belong together"]),
-        (["--rank", "2", "--workers", "2"], ["rank 2 does not exist", "0 to 1"]),
-        (["--rank", "0", "--workers", "0"], ["at least 1"]),
+        (["--rank", "0"], "--rank and --workers belong together"),
+        (["--workers", "2"], "--rank and --workers belong together"),
+        (["--rank", "2", "--workers", "2"], "--rank 2 does not fit --workers 2; ranks are 0 to workers - 1"),
+        (["--rank", "-1", "--workers", "2"], "--rank -1 does not fit --workers 2"),
+        (["--wait", "0"], "--wait"),
     ],
 )
-def test_a_place_that_does_not_exist_is_refused(evaluate, assert_refused, tmp_path, options, words):
-    assert_refused(evaluate(*options), *words)
+def test_a_place_that_does_not_fit_is_refused(evaluate, assert_refused, tmp_path, options, words):
+    assert_refused(evaluate(*options), words)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_torchrun_and_a_rank_contradict_each_other(evaluate, assert_refused, monkeypatch):
-    for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "0", "WORLD_SIZE": "2"}.items():
-        monkeypatch.setenv(name, value)
-    assert_refused(evaluate("--rank", 0, "--workers", 2), "leave --rank and --workers out")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysam2.core import files
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path, check_output_file, check_output_folder
 
@@ -88,6 +89,7 @@ def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
     target = tmp_path / "bundle"
     target.mkdir()
     (target / "old").write_text("old")
+    monkeypatch.setattr(files, "_exchanged", lambda new, path: False)
     rename, calls = os.replace, []
 
     def interrupted(source, destination):

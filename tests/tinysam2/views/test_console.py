@@ -34,15 +34,16 @@ def test_items_are_handed_on_one_at_a_time():
 
 
 ON_A_TERMINAL = """
+import time
 from tinysam2.core.silencing import silenced
 from tinysam2.views.console import shown_steps
 with shown_steps() as steps, silenced():
-    for _ in steps.counted(range(2), "tracking pond", 2):
-        pass
+    for _ in steps.counted(range(4), "tracking pond", 4):
+        time.sleep(0.2)
 """
 
 
-def test_a_terminal_gets_a_live_bar():
+def test_a_terminal_gets_a_live_bar_and_how_long_is_left():
     master, slave = os.openpty()
     environment = {**os.environ, "TERM": "xterm"}
     subprocess.run([sys.executable, "-c", ON_A_TERMINAL], stderr=slave, check=True, env=environment)
@@ -50,7 +51,8 @@ def test_a_terminal_gets_a_live_bar():
     shown = os.read(master, 100_000).decode()
     os.close(master)
     assert "tracking pond" in shown
-    assert "2/2" in shown
+    assert "4/4" in shown
+    assert " left" in shown
 
 
 def test_a_piped_table_cuts_nothing(capsys):
