@@ -129,7 +129,7 @@ def _quantized_outside(loaded: LoadedModel, videos: Sequence[AnnotatedSequence],
     folder = output / "outside"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(quantized)
-    replace(read_card(source, LITERT), precision=INT8).write(folder)
+    replace(read_card(source, LITERT), precision=INT8).sealed(folder).write(folder)
     return folder
 
 

@@ -58,7 +58,7 @@ def convert_model(
                 versions={
                     package: importlib.metadata.version(package) for package in ("tinysam2", "torch", *entry.packages)
                 },
-            )
+            ).sealed(folder)
             card.write(folder)
             cards.append(card)
     return cards

@@ -7,8 +7,10 @@ from executorch.exir import schema
 from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
 
 from tinysam2.core.contract import ProgramSpec, TensorSpec
-from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
+from tinysam2.mobile_runtime.parsing import parsed
+
+KIND = ".pte"
 
 XNNPACK = "XnnpackBackend"
 """The delegate's id in a file."""
@@ -16,15 +18,8 @@ XNNPACK = "XnnpackBackend"
 
 def open_pte(path: Path) -> PTEFile:
     """A file's program, named data and segments. Raises InputError where it cannot be read."""
-    try:
+    with parsed(path, KIND):
         return deserialize_pte_binary(path.read_bytes())
-    except Exception as error:
-        raise unreadable_pte(path) from error
-
-
-def unreadable_pte(path: Path) -> InputError:
-    """The error for a file that is no `.pte`, or whose contents do not fit together."""
-    return InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again")
 
 
 def read_layouts(path: Path, contract: Mapping[str, ProgramSpec]) -> Layouts:
@@ -39,14 +34,15 @@ def read_layouts(path: Path, contract: Mapping[str, ProgramSpec]) -> Layouts:
         tensors = (plan.values[index].val for index in indices)
         for spec, tensor in zip(specs, tensors, strict=True):
             if not isinstance(tensor, schema.Tensor):
-                raise unreadable_pte(path)
+                raise TypeError(f"{spec.name} is no tensor")
             yield TensorLayout(spec.name, tuple(tensor.sizes), tuple(map(int, tensor.dim_order)))
 
-    return {
-        name: ProgramLayout(
-            tuple(layouts(plans[name], plans[name].inputs, spec.inputs)),
-            tuple(layouts(plans[name], plans[name].outputs, spec.outputs)),
-        )
-        for name, spec in contract.items()
-        if name in plans
-    }
+    with parsed(path, KIND):
+        return {
+            name: ProgramLayout(
+                tuple(layouts(plans[name], plans[name].inputs, spec.inputs)),
+                tuple(layouts(plans[name], plans[name].outputs, spec.outputs)),
+            )
+            for name, spec in contract.items()
+            if name in plans
+        }

@@ -81,6 +81,19 @@ def nano_backend(nano_model):
 
 
 @pytest.fixture(scope="session")
+def reseal():
+    """Records the digests of a folder's artifacts in a target's card anew, as one who tampers with both would."""
+    import json
+
+    from tinysam2.core.artifacts import ArtifactCard, card_path
+
+    def write(folder: Path, target: str) -> None:
+        ArtifactCard(**json.loads(card_path(folder, target).read_text())).sealed(folder).write(folder)
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def coreml_stand_ins(tmp_path_factory) -> Path:
     """Core ML packages of nano's contract that compute next to nothing, and so convert in seconds.
 
@@ -115,5 +128,5 @@ def coreml_stand_ins(tmp_path_factory) -> Path:
         programs.append(ExportedModel(module, example, torch.export.export(module, (), example, strict=False)))
     with silenced():
         files = convert(programs, "fp32", folder)
-    ArtifactCard("coreml", "nano", "fp32", "float32", files, "none", "", False, {}).write(folder)
+    ArtifactCard("coreml", "nano", "fp32", "float32", files, "none", "", False, {}).sealed(folder).write(folder)
     return folder

@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tinysam2.core.artifacts import ArtifactCard
+from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.targets import INT8
 from tinysam2.data.preprocessing import Preprocessor
 from tinysam2.mobile_runtime.backend import Backend
@@ -106,6 +106,8 @@ def copy_fault(
     def breaks(bench: Bench) -> Broken:
         with bench.copied() as folder:
             damage(folder, bench)
+            # Or the digest alone would tell, and no gate.
+            _read(folder, bench).sealed(folder).write(folder)
             backend = load_artifacts(bench.card.target_entry, folder)
             return Broken(Remembering(backend, KEPT_BROKEN), tuple(integer_gates(bench.loaded, folder, bench.card)))
 
@@ -114,8 +116,11 @@ def copy_fault(
 
 def edit_card(folder: Path, bench: Bench, **changed: object) -> None:
     """Writes other values into a copy's card."""
-    path = folder / f"{bench.card.target}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    replace(_read(folder, bench), **changed).write(folder)
+
+
+def _read(folder: Path, bench: Bench) -> ArtifactCard:
+    return ArtifactCard(**json.loads(card_path(folder, bench.card.target).read_text()))
 
 
 class Remembering(Backend):

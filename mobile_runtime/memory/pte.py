@@ -13,7 +13,8 @@ from executorch.exir.tensor import get_scalar_type
 from tinysam2.core.contract import ProgramSpec
 from tinysam2.mobile_runtime.memory.accounting import Peak, peak
 from tinysam2.mobile_runtime.memory.liveness import BEFORE, Lifetime
-from tinysam2.mobile_runtime.pte_file import open_pte, unreadable_pte
+from tinysam2.mobile_runtime.parsing import parsed
+from tinysam2.mobile_runtime.pte_file import KIND, open_pte
 
 NAMED_DATA_KEY = re.compile(rb"[0-9a-f]{64}")
 """How XNNPACK's part of a method names a weight that lies in the file: by its sha256."""
@@ -34,7 +35,7 @@ def read_pte_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> PTEMemor
     Raises InputError where the file cannot be read.
     """
     file = open_pte(path)
-    try:
+    with parsed(path, KIND):
         stored = {plan.name: _stored(file, plan) for plan in file.program.execution_plan}
         return PTEMemory(
             sum({place: size for places in stored.values() for place, size in places.items()}.values()),
@@ -43,8 +44,6 @@ def read_pte_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> PTEMemor
                 for plan in file.program.execution_plan
             },
         )
-    except Exception as error:
-        raise unreadable_pte(path) from error
 
 
 def _stored(file: PTEFile, plan: schema.ExecutionPlan) -> dict[tuple[str, int], int]:

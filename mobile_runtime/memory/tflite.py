@@ -8,9 +8,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tinysam2.core.contract import ProgramSpec
-from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.memory.accounting import Peak, peak
 from tinysam2.mobile_runtime.memory.liveness import BEFORE, Lifetime
+from tinysam2.mobile_runtime.parsing import parsed
+from tinysam2.mobile_runtime.tflite_file import KIND, open_tflite
 
 ITEM_BITS = {
     schema.TensorType.FLOAT32: 32,
@@ -41,11 +42,8 @@ def read_tflite_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> TFLit
     Activations are an estimate: the runtime's arena aligns and packs, and its delegate keeps a workspace of its own.
     Tensors at the border get the contract's names. Raises InputError where the file cannot be read.
     """
-    data = path.read_bytes()
-    if not schema.Model.ModelBufferHasIdentifier(data, 0):
-        raise InputError(f"{path} is not a .tflite file; it is corrupt or something else, convert again")
-    try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    _, model = open_tflite(path)
+    with parsed(path, KIND):
         signatures = {signature.signatureKey.decode(): signature for signature in model.signatureDefs}
         stored = {
             name: _stored(model, model.subgraphs[signature.subgraphIndex]) for name, signature in signatures.items()
@@ -57,8 +55,6 @@ def read_tflite_memory(path: Path, contract: Mapping[str, ProgramSpec]) -> TFLit
                 for name, signature in signatures.items()
             },
         )
-    except Exception as error:
-        raise InputError(f"{path} is not a readable .tflite file; it is corrupt or cut short, convert again") from error
 
 
 def _stored(model: schema.ModelT, graph: schema.SubGraphT) -> dict[int, int]:

@@ -19,6 +19,7 @@ from tinysam2.mobile_runtime.mil.compiling import (
 from tinysam2.mobile_runtime.mil.graph import Graph, Operation, TensorType
 from tinysam2.mobile_runtime.mil.liveness import PeakActivation, peak_activation
 from tinysam2.mobile_runtime.mil.loading import load_graph
+from tinysam2.mobile_runtime.parsing import parsed
 
 
 class MILProgram:
@@ -47,7 +48,9 @@ class MILProgram:
         Raises InputError when the package is missing, damaged, not an ML Program, or uses unknown operations.
         """
         _require_known_storage(storage)  # before the file is read, not after
-        return cls(load_graph(path, function), storage)
+        graph = load_graph(path, function)
+        with parsed(Path(path), ".mlpackage"):
+            return cls(graph, storage)
 
     @property
     def inputs(self) -> dict[str, TensorType]:

@@ -45,7 +45,8 @@ def require_whole_weights(block: Any, folder: Path) -> None:
         if not file.is_file():
             raise InputError(f"{file} is missing, which holds the weight '{name}'; copy the package again.")
         with open(file, "rb") as stream:
-            stream.seek(value.blobFileValue.offset)
+            # No file is as long as an offset can say.
+            stream.seek(min(value.blobFileValue.offset, file.stat().st_size))
             header = stream.read(_RECORD.itemsize)
         if len(header) < _RECORD.itemsize:
             raise InputError(f"{file} ends before the weight '{name}'; it was cut, copy the package again.")
@@ -53,7 +54,8 @@ def require_whole_weights(block: Any, folder: Path) -> None:
         if record["sentinel"] != _SENTINEL:
             raise InputError(f"{file} holds no weight where '{name}' should be; copy the package again.")
         elements = math.prod(dimension.constant.size for dimension in value.type.tensorType.dimensions)
-        if record["offset"] + record["bytes"] > file.stat().st_size or record["bytes"] * 8 < elements:
+        offset, stored = int(record["offset"]), int(record["bytes"])
+        if offset + stored > file.stat().st_size or stored * 8 < elements:
             raise InputError(f"{file} ends inside the weight '{name}'; it was cut, copy the package again.")
 
 

@@ -48,7 +48,7 @@ def make_artifacts(folder: Path) -> list[ArtifactCard]:
             weights_digest="ab" * 32,
             trained=False,
             versions={"torch": "2.13.0"},
-        )
+        ).sealed(folder)
         card.write(folder)
         cards.append(card)
     return cards

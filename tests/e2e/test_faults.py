@@ -79,12 +79,20 @@ def test_wrong_weights_fail_the_program_that_holds_them_and_no_other(findings):
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_a_truncated_artifact_is_refused(run_tinysam2, copied, clip, target):
+def test_a_truncated_artifact_is_refused_even_where_its_card_was_changed_to_fit(
+    run_tinysam2, copied, clip, reseal, target
+):
     folder = copied(target)
     largest = max((p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"), key=lambda p: p.stat().st_size)
     data = largest.read_bytes()
     largest.write_bytes(data[: len(data) // 2])
 
+    result = run_tinysam2("validate", folder, "--clip", clip)
+
+    assert result.exit_code == 2, result.output
+    assert "is not the file that was converted (sha256 differs); convert again" in result.stderr
+
+    reseal(folder, target)
     result = run_tinysam2("validate", folder, "--clip", clip)
 
     assert result.exit_code == 2, result.output

@@ -14,7 +14,7 @@ def _located(result) -> dict:
     return {errors["target"]: errors["first"] for errors in json.loads(result.stdout)["located"]}
 
 
-def test_noise_in_one_layer_is_located_in_every_target(run_tinysam2, copied, clip, loaded):
+def test_noise_in_one_layer_is_located_in_every_target(run_tinysam2, copied, clip, loaded, reseal):
     folder = copied(*TARGETS)
     weight = build_programs(loaded.model)[PROGRAM].module.get_submodule(LAYER).weight.detach().numpy()
     noisy = weight * (1 + 0.1 * np.random.default_rng(0).standard_normal(weight.shape).astype(np.float32))
@@ -23,6 +23,8 @@ def test_noise_in_one_layer_is_located_in_every_target(run_tinysam2, copied, cli
         for dtype in (np.float32, np.float16):
             data = data.replace(weight.astype(dtype).tobytes(), noisy.astype(dtype).tobytes())
         path.write_bytes(data)
+    for target in TARGETS:
+        reseal(folder, target)
 
     result = run_tinysam2("validate", folder, "--clip", clip, "--frames", 2, "--locate", PROGRAM, "--json")
 

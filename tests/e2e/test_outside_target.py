@@ -122,9 +122,10 @@ def test_a_bundle_for_its_platform_holds_it(validated, converted, onnx, tmp_path
     assert {f"{program}.onnx" for program in PROGRAMS} <= set(manifest["files"])
 
 
-def test_a_corrupt_file_is_refused(converted, onnx, tmp_path):
+def test_a_corrupt_file_is_refused(converted, onnx, reseal, tmp_path):
     folder = tmp_path / "cut"
     shutil.copytree(converted, folder)
     (folder / "mask_decoder.onnx").write_bytes(b"nothing of the kind")
+    reseal(folder, "onnx")
     with pytest.raises(ValueError, match=r"is not a readable \.onnx file"):
         tinysam2.load_artifacts(onnx, folder)

@@ -72,7 +72,7 @@ def assert_refused() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def write_card() -> Callable[..., None]:
-    """Writes a valid card of a target's artifacts into a folder, the artifacts aside."""
+    """Writes a valid card of a target's artifacts into a folder, beside an empty file unless there is one."""
 
     def write(folder: Path, target: str, file: str, preset: str = "nano") -> ArtifactCard:
         from tinysam2.core.config import PRESETS
@@ -89,6 +89,9 @@ def write_card() -> Callable[..., None]:
             trained=False,
             versions={},
         )
+        if not (folder / file).exists():
+            (folder / file).touch()
+        card = card.sealed(folder)
         card.write(folder)
         return card
 

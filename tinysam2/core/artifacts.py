@@ -1,9 +1,10 @@
 """The card that lies beside a target's artifacts and says what they are: `coreml.json`, `executorch.json`, ..."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PureWindowsPath
 
 from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import program_contract
@@ -22,7 +23,7 @@ class ArtifactCard:
     files: program -> the file or package that holds it, in the same folder; programs may share one.
     io_dtype: dtype of the artifact's inputs and outputs. weights: where they come from; weights_digest: their
     sha256; trained: whether they ever were; licence and trained_on: their terms, and the data sets behind them.
-    versions: package -> version that made the artifact.
+    versions: package -> version that made the artifact. digests: file -> its sha256, as `sealed` records it.
     """
 
     target: str
@@ -36,6 +37,7 @@ class ArtifactCard:
     versions: Mapping[str, str]
     licence: str = UNKNOWN_LICENCE
     trained_on: Sequence[str] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # JSON knows lists alone.
@@ -49,6 +51,10 @@ class ArtifactCard:
     def target_entry(self) -> Target:
         return target(self.target)
 
+    def sealed(self, folder: Path) -> "ArtifactCard":
+        """This card with the digests of its files as they lie in a folder; `InputError` where one is missing."""
+        return replace(self, digests={file: _digest(folder, file) for file in dict.fromkeys(self.files.values())})
+
     def write(self, folder: Path) -> None:
         write_text(card_path(folder, self.target), json.dumps(asdict(self), indent=2) + "\n")
 
@@ -61,7 +67,8 @@ def card_path(folder: Path, target: str) -> Path:
 def read_card(folder: Path, target: Target) -> ArtifactCard:
     """The card of a target's artifacts in a folder.
 
-    Raises InputError where there is none, it cannot be read, or a file that it names is missing.
+    Every file is read through once, so that no runtime is given another than was converted. Raises InputError where
+    there is none, it cannot be read, names a file outside the folder, or a file is missing or not what it was.
     """
     path = card_path(folder, target.name)
     if not path.is_file():
@@ -75,20 +82,63 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
             card.target == target.name
             and set(card.files) == set(program_contract(PRESETS[card.preset]))
             and card.io_dtype == target.precisions.get(card.precision)
-            and all(Path(file).name == file for file in card.files.values())
             and isinstance(card.trained, bool)
             and isinstance(card.versions, dict)
             and isinstance(card.licence, str)
             and all(isinstance(data, str) for data in card.trained_on)
         )
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError, OSError) as error:
         raise InputError(f"{path} is not an artifact card that this version can read; convert again") from error
     if not described:
         raise InputError(f"{path} does not describe {target.title} artifacts of {card.preset}; convert again")
     for file in card.files.values():
-        if not (folder / file).exists():
-            raise InputError(f"{folder / file} is missing, though {path.name} names it; convert again")
+        if not _is_plain_name(file):
+            raise InputError(f"{path} names the file {file!r}, which cannot lie beside it; convert again")
+    if not isinstance(card.digests, dict) or set(card.digests) != set(card.files.values()):
+        raise InputError(f"{path} records no sha256 of its files, as former versions did not; convert again")
+    for file, digest in card.digests.items():
+        if _digest(folder, file) != digest:
+            raise InputError(f"{folder / file} is not the file that was converted (sha256 differs); convert again")
     return card
+
+
+def _is_plain_name(file: object) -> bool:
+    # Windows' rules take every other system's separators too, and drives.
+    return (
+        isinstance(file, str) and file.isprintable() and file not in ("", "..") and PureWindowsPath(file).name == file
+    )
+
+
+def _digest(folder: Path, file: str) -> str:
+    """sha256 of a file; of a package, over the paths and the sha256 of all files within, in the order of the paths."""
+    path = folder / file
+    try:
+        _check_within(path, folder)
+        if path.is_file():
+            return _sha256(path)
+        if not path.is_dir():
+            raise InputError(f"{path} is missing, though the card beside it names it; convert again")
+        lines = []
+        for inner in sorted(path.rglob("*")):
+            _check_within(inner, path)
+            if inner.is_file():
+                lines.append(f"{_sha256(inner)}  {inner.relative_to(path).as_posix()}\n")
+            elif not inner.is_dir():
+                raise InputError(f"{inner} is neither a file nor a folder; convert again")
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); convert again") from error
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_within(path: Path, folder: Path) -> None:
+    """Raises InputError where a link leads out of a folder."""
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path} is a link that leads out of {folder}; convert again")
 
 
 def targets_in(folder: Path) -> list[Target]:

@@ -11,6 +11,7 @@ import numpy as np
 from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.mil.graph import Graph, Operation
 from tinysam2.mobile_runtime.mil.loading import load_graph
+from tinysam2.mobile_runtime.parsing import parsed
 from tinysam2.validation.integers.products import AS_STORED, AS_STORED_4D, Contents, Product, Rounding, StoredWeight
 
 WEIGHT = {"conv": "weight", "linear": "weight", "matmul": "y"}
@@ -28,7 +29,8 @@ def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
     read, or multiplies in a way that is not known.
     """
     (program,) = programs
-    return Contents(list(_Package(path, program).products()))
+    with parsed(path, ".mlpackage"):
+        return Contents(list(_Package(path, program).products()))
 
 
 class _Package:

@@ -8,6 +8,7 @@ from executorch.exir import schema
 from executorch.exir._serialize._program import PTEFile
 
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.parsing import PARSE_ERRORS
 from tinysam2.mobile_runtime.pte_file import XNNPACK, open_pte
 from tinysam2.validation.integers.products import (
     AS_STORED,
@@ -35,7 +36,7 @@ def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
         raise InputError(f"{path} has no method {missing[0]}; convert again")
     try:
         return Contents([product for program in programs for product in _products(file, plans[program])])
-    except ValueError as error:
+    except PARSE_ERRORS as error:
         raise InputError(f"{path} cannot be read: {error}; convert again") from error
 
 

@@ -10,6 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.memory.tflite import OPERATORS
+from tinysam2.mobile_runtime.parsing import parsed
+from tinysam2.mobile_runtime.tflite_file import KIND, open_tflite
 from tinysam2.validation.integers.products import (
     AS_STORED,
     OHWI,
@@ -49,19 +51,18 @@ def read_contents(path: Path, programs: tuple[str, ...]) -> Contents:
 
     Raises InputError where the file cannot be read, lacks a signature, or multiplies in a way that is not known.
     """
-    data = path.read_bytes()
-    if not schema.Model.ModelBufferHasIdentifier(data, 0):
-        raise InputError(f"{path} is not a .tflite file; it is corrupt or something else, convert again")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
-    graphs = {
-        signature.signatureKey.decode(): model.subgraphs[signature.subgraphIndex] for signature in model.signatureDefs
-    }
-    if missing := [program for program in programs if program not in graphs]:
-        raise InputError(f"{path} has no signature {missing[0]}; convert again")
-    return Contents(
-        [product for program in programs for product in _products(path, data, model, graphs[program], program)],
-        [rounding for program in programs for rounding in _standalone_roundings(model, graphs[program], program)],
-    )
+    data, model = open_tflite(path)
+    with parsed(path, KIND):
+        graphs = {
+            signature.signatureKey.decode(): model.subgraphs[signature.subgraphIndex]
+            for signature in model.signatureDefs
+        }
+        if missing := [program for program in programs if program not in graphs]:
+            raise InputError(f"{path} has no signature {missing[0]}; convert again")
+        return Contents(
+            [product for program in programs for product in _products(path, data, model, graphs[program], program)],
+            [rounding for program in programs for rounding in _standalone_roundings(model, graphs[program], program)],
+        )
 
 
 def _products(

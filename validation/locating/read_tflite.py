@@ -8,6 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.parsing import parsed
+from tinysam2.mobile_runtime.tflite_file import KIND, open_tflite
 from tinysam2.validation.locating.intermediates import Intermediates, Values
 
 
@@ -22,6 +24,8 @@ class LiteRTIntermediates(Intermediates):
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._runners, self._results = {}, {}
         for path in dict.fromkeys(files.values()):
+            # Before the runtime sees it.
+            results = float_results(path)
             try:
                 interpreter = Interpreter(
                     model_path=str(path),
@@ -29,7 +33,6 @@ class LiteRTIntermediates(Intermediates):
                     experimental_preserve_all_tensors=True,
                     experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 )
-                results = _float_results(path)
                 for program in (program for program, file in files.items() if file == path):
                     self._runners[program] = (interpreter, interpreter.get_signature_runner(program))
                     self._results[program] = results[program]
@@ -44,15 +47,16 @@ class LiteRTIntermediates(Intermediates):
         return Values(computed, tuple(outputs[f"output_{number}"] for number in range(len(outputs))))
 
 
-def _float_results(path: Path) -> dict[str, tuple[int, list[int]]]:
+def float_results(path: Path) -> dict[str, tuple[int, list[int]]]:
     """Of each signature its graph, and the float tensors that operators compute, in their order."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    _, model = open_tflite(path)
     found = {}
-    for signature in model.signatureDefs:
-        graph = model.subgraphs[signature.subgraphIndex]
-        computed = (index for operator in graph.operators for index in operator.outputs)
-        floats = [int(index) for index in computed if graph.tensors[index].type == schema.TensorType.FLOAT32]
-        found[signature.signatureKey.decode()] = (signature.subgraphIndex, floats)
+    with parsed(path, KIND):
+        for signature in model.signatureDefs:
+            graph = model.subgraphs[signature.subgraphIndex]
+            computed = (index for operator in graph.operators for index in operator.outputs)
+            floats = [int(index) for index in computed if graph.tensors[index].type == schema.TensorType.FLOAT32]
+            found[signature.signatureKey.decode()] = (signature.subgraphIndex, floats)
     return found
 
 

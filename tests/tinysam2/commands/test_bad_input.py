@@ -264,8 +264,8 @@ def garbage(path: Path, size: int) -> None:
 @pytest.mark.parametrize("target", FILES)
 @pytest.mark.parametrize("size", [0, 5000])
 def test_a_corrupt_artifact(desk, refused, write_card, target, size):
-    write_card(desk.folder, target, FILES[target])
     garbage(desk.folder / FILES[target], size)
+    write_card(desk.folder, target, FILES[target])
     words = [str(desk.folder / FILES[target])]
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend=target, words=words)
 
@@ -279,6 +279,7 @@ def test_artifacts_that_are_not_there(desk, refused):
 @pytest.mark.usefixtures("toolchains")
 def test_an_artifact_that_its_card_names_and_the_folder_lacks(desk, refused, write_card):
     write_card(desk.folder, "tflite", "tinysam2.tflite")
+    (desk.folder / "tinysam2.tflite").unlink()
     words = ["tinysam2.tflite is missing", "convert again"]
     refused(desk.clip, *POINT, "--artifacts", desk.folder, backend="tflite", words=words)
 
@@ -299,6 +300,6 @@ def test_a_card_that_cannot_be_read(desk, refused):
     ],
 )
 def test_artifacts_of_another_preset_or_precision_than_asked_for(desk, refused, write_card, option, words):
-    write_card(desk.folder, "tflite", "tinysam2.tflite")
     desk.file("tinysam2.tflite")
+    write_card(desk.folder, "tflite", "tinysam2.tflite")
     refused(desk.clip, *POINT, *option, "--artifacts", desk.folder, backend="tflite", words=words)

@@ -15,8 +15,8 @@ def artifacts(tmp_path, write_card):
     """A folder with the card of artifacts whose file is there and is garbage."""
     folder = tmp_path / "artifacts"
     folder.mkdir()
-    write_card(folder, "tflite", "tinysam2.tflite")
     (folder / "tinysam2.tflite").write_bytes(b"garbage" * 99)
+    write_card(folder, "tflite", "tinysam2.tflite")
     return folder
 
 

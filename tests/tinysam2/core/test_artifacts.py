@@ -1,6 +1,9 @@
 """An artifact card comes back as it was written, and what cannot be used is refused in one sentence."""
 
+import hashlib
 import json
+import os
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
@@ -22,6 +25,8 @@ CARD = ArtifactCard(
     weights_digest="ab" * 32,
     trained=False,
     versions={"torch": "2.13.0"},
+    # No package holds a file yet.
+    digests={f"{program}.mlpackage": hashlib.sha256().hexdigest() for program in PROGRAMS},
 )
 
 
@@ -70,7 +75,7 @@ def test_a_card_can_be_read_by_people_and_ends_with_a_newline(folder):
 
 
 def test_programs_may_share_a_file(folder):
-    shared = replace(CARD, files=dict.fromkeys(PROGRAMS, "mask_decoder.mlpackage"))
+    shared = replace(CARD, files=dict.fromkeys(PROGRAMS, "mask_decoder.mlpackage")).sealed(folder)
     shared.write(folder)
     assert read_card(folder, COREML) == shared
 
@@ -120,7 +125,104 @@ def test_a_card_of_something_else_is_refused(folder, change, fields):
 def test_a_missing_artifact_is_named(folder):
     (folder / "mask_decoder.mlpackage").rmdir()
     assert refusal(folder) == (
-        f"{folder / 'mask_decoder.mlpackage'} is missing, though coreml.json names it; convert again"
+        f"{folder / 'mask_decoder.mlpackage'} is missing, though the card beside it names it; convert again"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "/etc/hosts",
+        "../a.mlpackage",
+        "a/b.mlpackage",
+        "a\\b.mlpackage",
+        "C:a.mlpackage",
+        "a\0b",
+        "\ud800",
+    ],
+)
+def test_a_file_name_that_leads_elsewhere_is_refused(folder, change, name):
+    change(files={**CARD.files, "mask_decoder": name})
+    assert refusal(folder).endswith(f"coreml.json names the file {name!r}, which cannot lie beside it; convert again")
+
+
+@pytest.mark.parametrize("within", [".", "image_encoder.mlpackage"], ids=["as the package", "in the package"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_link_that_leads_out_is_refused(folder, tmp_path_factory, within, relative):
+    outside = tmp_path_factory.mktemp("outside")
+    link = folder / within / "mask_decoder.mlpackage"
+    if link.is_dir():
+        link.rmdir()
+    link.symlink_to(os.path.relpath(outside, link.parent) if relative else outside)
+    assert "mask_decoder.mlpackage is a link that leads out of " in refusal(folder)
+
+
+def test_a_link_to_a_file_of_the_same_package_is_taken(folder):
+    package = folder / "mask_decoder.mlpackage"
+    (package / "weights.bin").write_bytes(b"weights")
+    (package / "link").symlink_to("weights.bin")
+    CARD.sealed(folder).write(folder)
+    read_card(folder, COREML)
+
+
+def test_a_link_to_itself_is_refused(folder):
+    (folder / "mask_decoder.mlpackage" / "loop").symlink_to("loop")
+    assert "convert again" in refusal(folder)
+
+
+@pytest.fixture
+def sealed(folder):
+    """The folder with contents in its packages, and a card that records their digests."""
+    for name in CARD.files.values():
+        (folder / name / "Data").mkdir()
+        (folder / name / "Data" / "weights.bin").write_bytes(b"weights of " + name.encode())
+    CARD.sealed(folder).write(folder)
+    read_card(folder, COREML)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change_package",
+    [
+        lambda data: (data / "weights.bin").write_bytes(b"weights"),
+        lambda data: (data / "weights.bin").write_bytes(bytes(100)),
+        lambda data: (data / "weights.bin").unlink(),
+        lambda data: (data / "more.bin").touch(),
+        lambda data: (data / "weights.bin").rename(data / "renamed.bin"),
+        lambda data: shutil.rmtree(data),
+    ],
+    ids=["cut short", "others", "removed", "added", "renamed", "emptied"],
+)
+def test_a_package_that_is_not_what_was_converted_is_refused(sealed, change_package):
+    package = sealed / "mask_decoder.mlpackage"
+    change_package(package / "Data")
+    assert refusal(sealed) == f"{package} is not the file that was converted (sha256 differs); convert again"
+
+
+def test_a_files_digest_is_its_sha256(tmp_path):
+    (tmp_path / "all.pte").write_bytes(b"program")
+    card = replace(CARD, files=dict.fromkeys(PROGRAMS, "all.pte")).sealed(tmp_path)
+    assert card.digests == {"all.pte": hashlib.sha256(b"program").hexdigest()}
+
+
+def test_a_damaged_artifact_never_reaches_its_runtime(sealed, monkeypatch):
+    from tinysam2.core.targets import Target
+    from tinysam2.mobile_runtime.loading import load_artifacts
+
+    monkeypatch.setattr(Target, "load_backend", lambda target: pytest.fail("the runtime was loaded"))
+    (sealed / "mask_decoder.mlpackage" / "Data" / "weights.bin").write_bytes(b"")
+    with pytest.raises(InputError, match=r"sha256 differs"):
+        load_artifacts(COREML, sealed)
+
+
+@pytest.mark.parametrize("digests", [None, {}, [], {"mask_decoder.mlpackage": "0" * 64}])
+def test_a_card_without_the_digests_of_its_files_is_refused(folder, change, digests):
+    change(digests=digests)
+    assert refusal(folder).endswith(
+        "coreml.json records no sha256 of its files, as former versions did not; convert again"
     )
 
 

@@ -86,8 +86,8 @@ def sound(stand_in, small_config, tmp_path_factory) -> Path:
         trained=False,
         versions={"torch": "2.13.0"},
     )
-    card.write(artifacts)
     (artifacts / "model.bin").write_text("sound")
+    card.sealed(artifacts).write(artifacts)
     report = {"targets": [{"target": STAND_IN, "passed": True}], "budget": LIMITS}
     write_bundle("pocket", [card], artifacts, Contents(report, "<!DOCTYPE html>", record_artifacts), folder)
     return folder
@@ -108,14 +108,15 @@ def bundle(sound, tmp_path) -> Path:
 
 
 @pytest.fixture
-def resealed():
-    """Rewrites manifest and digest after a change, as one who tampers with a whole bundle would."""
+def resealed(reseal):
+    """Rewrites card, manifest and digest after a change, as one who tampers with a whole bundle would."""
     import hashlib
     import json
 
     from tinysam2.core.manifest import digest_line
 
-    def reseal(bundle: Path, **changes) -> None:
+    def write(bundle: Path, **changes) -> None:
+        reseal(bundle, STAND_IN)
         manifest = json.loads((bundle / "manifest.json").read_text()) | changes
         for name in manifest["files"]:
             data = (bundle / name).read_bytes()
@@ -123,4 +124,4 @@ def resealed():
         (bundle / "manifest.json").write_text(json.dumps(manifest))
         (bundle / "manifest.sha256").write_text(digest_line((bundle / "manifest.json").read_bytes()))
 
-    return reseal
+    return write
