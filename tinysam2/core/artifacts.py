@@ -11,6 +11,7 @@ from tinysam2.core.contract import program_contract
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
 from tinysam2.core.targets import TARGETS, Target, target
+from tinysam2.core.units import MIB
 
 UNKNOWN_LICENCE = "not stated"
 """The licence of weights whose file names none."""
@@ -131,8 +132,11 @@ def _digest(folder: Path, file: str) -> str:
 
 
 def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while block := stream.read(MIB):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _check_within(path: Path, folder: Path) -> None:
