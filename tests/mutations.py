@@ -68,6 +68,7 @@ def read_or_refuse(read: Callable[[Path], Any], path: Path, content: bytes | str
     try:
         return read(path)
     except InputError as error:
-        assert str(error).strip()
-        assert "\n" not in str(error)
-        return None
+        message = str(error)
+    assert message.strip()
+    assert "\n" not in message
+    return None
