@@ -9,6 +9,7 @@ from pathlib import Path
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
+from tinysam2.core.json_text import parse_json
 
 W8A8, W8, FLOAT = "w8a8", "w8", "float"
 PRECISIONS = (W8A8, W8, FLOAT)
@@ -31,8 +32,8 @@ class Rule:
     def __post_init__(self) -> None:
         if self.program not in PROGRAMS:
             raise ValueError(f"Rule.program is {self.program!r}; it must be one of {', '.join(PROGRAMS)}")
-        if not self.layers:
-            raise ValueError("Rule.layers is empty; it must be a pattern, as in '*' or 'trunk.stages.0.*'")
+        if not (isinstance(self.layers, str) and self.layers):
+            raise ValueError(f"Rule.layers is {self.layers!r}; it must be a pattern, as in '*' or 'trunk.stages.0.*'")
         if self.precision not in PRECISIONS:
             raise ValueError(f"Rule.precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
 
@@ -89,7 +90,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def recipe_of_json(text: str) -> Recipe:
     """A recipe from JSON text. Raises ValueError that names the rule that is not one."""
-    rules = json.loads(text)
+    rules = parse_json(text)
     if not isinstance(rules, list) or not rules:
         raise ValueError("it must hold a list of rules")
     return Recipe(tuple(_rule(number, rule) for number, rule in enumerate(rules, 1)))

@@ -12,6 +12,7 @@ import torch
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path, write_text
+from tinysam2.core.json_text import parse_json
 from tinysam2.models.training.settings import TrainingSettings
 from tinysam2.models.weights.terms import NOT_STATED, Terms
 
@@ -42,7 +43,7 @@ class RunFolder:
             write_text(file, json.dumps(wanted, indent=2) + "\n")
             return
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = parse_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{file} is damaged; remove {self.path} or name another folder") from error
         if difference := _difference(found, wanted):

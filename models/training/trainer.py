@@ -113,12 +113,17 @@ class _Run:
         state = self.folder.load_state()
         if state is None:
             return
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.averaged = {name: tensor.to(self.device) for name, tensor in state["averaged"].items()}
-        if self.teacher:
-            self.teacher.load_trained_state(state["teacher"])
-        self.step, self.rows, self.recent = state["step"], state["rows"], state["recent"]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.averaged = {name: tensor.to(self.device) for name, tensor in state["averaged"].items()}
+            if self.teacher:
+                self.teacher.load_trained_state(state["teacher"])
+            self.step, self.rows, self.recent = state["step"], state["rows"], state["recent"]
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.folder.path} holds a state of another run; remove the folder to begin anew"
+            ) from error
 
     def keep(self) -> None:
         """Writes the state, the log, the curves and the averaged weights."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,6 +23,9 @@ SEED = 2605
 
 SEEDED_TERMS = Terms("Apache-2.0")
 """Random weights are part of the code."""
+
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+"""Types that stand for each other in a file."""
 
 WEIGHTS = Path(__file__).parent
 
@@ -144,7 +147,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             return state, dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # torch raises other kinds for what a damaged header says
         raise InputError(f"checkpoint {path} is not a readable safetensors file ({error})") from error
 
 
@@ -164,7 +167,12 @@ def _check_fits(path: Path, state: dict[str, Tensor], model: TinySAM2) -> None:
             )
         if tensor.dtype != wanted[name].dtype and torch.int8 in (tensor.dtype, wanted[name].dtype):
             raise InputError(f"checkpoint {path} has {name} as {tensor.dtype}; its recipe says {wanted[name].dtype}")
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.dtype != wanted[name].dtype and not {tensor.dtype, wanted[name].dtype} <= FLOATS:
+            raise InputError(
+                f"checkpoint {path} has {name} as {tensor.dtype}; preset {preset} wants {wanted[name].dtype}"
+            )
+        # A value that float64 holds may not be finite in the model.
+        if tensor.is_floating_point() and not torch.isfinite(tensor.to(wanted[name].dtype)).all():
             raise InputError(f"checkpoint {path} has values in {name} that are not finite; weights must be numbers")
 
 

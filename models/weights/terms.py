@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinysam2.core.artifacts import UNKNOWN_LICENCE
+from tinysam2.core.json_text import parse_json
 
 LICENCE, TRAINED_ON = "licence", "trained_on"
 """Metadata of a checkpoint: an SPDX identifier or a sentence, and a JSON list of names."""
@@ -32,7 +33,7 @@ NOT_STATED = Terms()
 def terms_of(metadata: Mapping[str, str]) -> Terms:
     """The terms in a checkpoint's metadata; what it does not state is not stated. ValueError where they cannot be
     read."""
-    trained_on = json.loads(metadata.get(TRAINED_ON, "[]"))
+    trained_on = parse_json(metadata.get(TRAINED_ON, "[]"))
     if not isinstance(trained_on, list) or not all(isinstance(name, str) for name in trained_on):
         raise ValueError(f"{TRAINED_ON} is no list of names")
     return Terms(metadata.get(LICENCE) or UNKNOWN_LICENCE, tuple(trained_on))

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 
 MANIFEST_VERSION = 2
 """Raised when a field of the manifest changes its meaning or goes."""
@@ -34,10 +35,10 @@ def read_manifest(path: str | Path) -> dict:
     """
     path = Path(path)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"manifest {path} cannot be read ({error.strerror}); name a bundle's {MANIFEST}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"manifest {path} is not JSON ({error}); ship the bundle again") from error
     check_manifest(manifest, path)
     return manifest

@@ -134,14 +134,14 @@ def read_picture(path: Path) -> np.ndarray:
     with _open_picture(path) as image:
         try:
             return np.array(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # Pillow raises many kinds for damaged contents
             raise _damaged(path) from error
 
 
 def _open_picture(path: Path) -> Image.Image:
     try:
         image = Image.open(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises many kinds for damaged contents
         raise _damaged(path) from error
     if image.mode not in EIGHT_BIT_MODES:
         image.close()

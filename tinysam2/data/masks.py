@@ -1,5 +1,6 @@
 """Object masks as PNG files: one byte a pixel, its value the object's id, 0 the background."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +64,18 @@ def write_mask(path: str | Path, ids: np.ndarray) -> None:
 
 
 def _read_png(path: Path) -> tuple[Image.Image, np.ndarray]:
-    if not path.is_file():
-        wrong = "is a folder" if path.is_dir() else "does not exist"
+    # Unlike `Path.is_file` these raise nothing for a name that no file can have.
+    if not os.path.isfile(path):
+        wrong = "is a folder" if os.path.isdir(path) else "does not exist"
         raise InputError(f"the mask {path} {wrong}; name a PNG file")
     try:
         with Image.open(path) as image:
             if image.format != "PNG":
                 raise InputError(f"the mask {path} is a {image.format} picture; save it as PNG, which loses nothing")
             return image, np.array(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for damaged contents
         raise InputError(f"the mask {path} is damaged or not a picture; name a whole PNG file") from error
 
 

@@ -1,12 +1,12 @@
 """A JSON file of prompts: which object is prompted, or removed, on which frame of a clip."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 from tinysam2.data.clips import Clip
 from tinysam2.data.masks import read_mask
 from tinysam2.data.prompts import Box, FramePrompts, Point, Prompt
@@ -65,10 +65,10 @@ def read_prompts_file(path: Path) -> tuple[PromptEntry, ...]:
     two entries are of one object on one frame, or an object is removed that is not tracked then.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"the prompts {path} do not exist; name a JSON file") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"the prompts {path} cannot be read as JSON; name a JSON file with a list of prompts"
         ) from error

@@ -85,15 +85,21 @@ class _Decoder:
     def _take_times(self) -> list[int]:
         """The frames' presentation times in order, by which a frame is known after a seek, and the keyframes' numbers
         and decoding times; none where times lack or are not distinct: then frames are only counted from the start."""
+        import av
+
         shown: list[int | None] = []
         keys: list[tuple[int, int]] = []
         with open_container(self.video.path) as container:
-            for packet in container.demux(video_stream(container, self.video.path)):
-                if not packet.size or packet.is_discard:
-                    continue
-                shown.append(packet.pts)
-                if packet.is_keyframe and packet.pts is not None and packet.dts is not None:
-                    keys.append((packet.pts, packet.dts))
+            stream = video_stream(container, self.video.path)
+            try:
+                for packet in container.demux(stream):
+                    if not packet.size or packet.is_discard:
+                        continue
+                    shown.append(packet.pts)
+                    if packet.is_keyframe and packet.pts is not None and packet.dts is not None:
+                        keys.append((packet.pts, packet.dts))
+            except av.FFmpegError as error:
+                raise read_error(self.video.path, len(shown)) from error
         times = sorted(time for time in shown if time is not None)
         if len(times) < len(shown) or len({*times}) < len(times):
             return []
@@ -132,14 +138,13 @@ class _Decoder:
         return False
 
     def _forward(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
-        import av
 
         while self._at <= index:
             try:
                 frame = next(self._decoded)
             except StopIteration:
                 raise InputError(f"{self.video.path} ends before frame {index}; name a whole video file") from None
-            except av.FFmpegError as error:
+            except Exception as error:  # PyAV raises many kinds for damaged contents
                 raise read_error(self.video.path, self._at) from error
             number = self._numbers.get(frame.pts, self._at) if self._times else self._at
             if number < self._at:

@@ -13,6 +13,8 @@ PICTURE_FORMATS = ("image2", "_pipe")
 TEXT_CODECS = ("ansi", "bintext", "idf", "xbin")
 FALLBACK_FRAMES_PER_SECOND = 24.0
 SECONDS_TOLERANCE = 0.5
+LARGEST_FRAME = 2**26
+"""Pixels: twice those of 8K. A larger frame would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,6 @@ def open_video(path: Path) -> Video:
 
 
 def _decode(path: Path) -> Iterator[np.ndarray]:
-    import av
 
     index = 0
     with open_container(path) as container:
@@ -82,7 +83,7 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
             for frame in container.decode(stream):
                 yield upright(frame)
                 index += 1
-        except av.FFmpegError as error:
+        except Exception as error:  # PyAV raises many kinds for damaged contents
             raise read_error(path, index) from error
 
 
@@ -120,8 +121,8 @@ def _take_stock(path: Path, **options: str) -> _Contents:
     seconds = 0.0
     with open_container(path, **options) as container:
         stream = video_stream(container, path)
-        rate = stream.average_rate or stream.guessed_rate or FALLBACK_FRAMES_PER_SECOND
         try:
+            rate = float(stream.average_rate or stream.guessed_rate or FALLBACK_FRAMES_PER_SECOND)
             for packet in container.demux():
                 if not packet.size:
                     continue
@@ -130,10 +131,10 @@ def _take_stock(path: Path, **options: str) -> _Contents:
                 if packet.stream_index == stream.index:
                     packets += not packet.is_corrupt
                     shown += not packet.is_discard
-        except av.FFmpegError as error:
+        except Exception as error:  # PyAV raises many kinds for damaged contents
             raise _cut_short(path, f"reading stops after {packets} frames") from error
         declared_seconds = (container.duration or 0) / av.time_base
-        return _Contents(float(rate), stream.frames, packets, shown, declared_seconds, seconds)
+        return _Contents(rate, stream.frames, packets, shown, declared_seconds, seconds)
 
 
 def _check_whole(path: Path, found: _Contents) -> None:
@@ -155,7 +156,7 @@ def open_container(path: Path, **options: str):
     try:
         # The absolute name and the whitelist keep FFmpeg from the network, whatever a name or playlist says.
         return av.open(str(path.resolve()), options={"protocol_whitelist": "file", **options})
-    except (av.FFmpegError, UnicodeDecodeError) as error:
+    except Exception as error:  # PyAV raises many kinds for damaged contents
         raise InputError(
             f"{path} is not a video that can be read: it is another kind of file, or damaged or cut short; "
             "name a whole video file"
@@ -172,7 +173,12 @@ def video_stream(container, path: Path):
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         raise InputError(f"{path} has no video stream; name a video file or a folder of frames")
-    if streams[0].codec_context.name in TEXT_CODECS:
+    codec = streams[0].codec_context
+    if codec is None:
+        raise InputError(f"{path} is in a video format that FFmpeg does not know; name an H.264 or HEVC video")
+    if codec.width * codec.height > LARGEST_FRAME:
+        raise InputError(f"{path} is {codec.width}x{codec.height}; a frame has at most {LARGEST_FRAME} pixels")
+    if codec.name in TEXT_CODECS:
         raise InputError(f"{path} is a text file; name a video file or a folder of frames")
     return streams[0]
 

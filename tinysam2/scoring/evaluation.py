@@ -10,6 +10,7 @@ import numpy as np
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import atomic_path
+from tinysam2.core.json_text import parse_json
 from tinysam2.data.masks import write_mask
 from tinysam2.data.prompts import Prompt
 from tinysam2.data.sequence import AnnotatedSequence
@@ -178,6 +179,6 @@ def _prompts(
 def _read_score(home: Path) -> SequenceScore:
     path = home / SCORE
     try:
-        return SequenceScore.from_json(home.name, json.loads(path.read_text()))
-    except ValueError as error:
+        return SequenceScore.from_json(home.name, parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} does not hold a score; remove {home} to have it tracked again") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import write_text
+from tinysam2.core.json_text import parse_json
 from tinysam2.data.prompt_kinds import checked_prompt
 
 SETTINGS = "settings.json"
@@ -73,6 +74,6 @@ def check_evaluation_folder(folder: Path) -> None:
 
 def _read(path: Path) -> EvaluationSettings:
     try:
-        return EvaluationSettings(**json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
+        return EvaluationSettings(**parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} does not hold an evaluation's settings; name another folder") from error

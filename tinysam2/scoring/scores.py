@@ -99,7 +99,7 @@ class SequenceScore:
         """
         try:
             objects = {
-                int(i): ObjectScore(*(Measure(tuple(score[key]["per_frame"])) for key in ("J", "F")))
+                _object_id(i): ObjectScore(*(Measure(_shares(score[key]["per_frame"])) for key in ("J", "F")))
                 for i, score in data["objects"].items()
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -107,6 +107,22 @@ class SequenceScore:
                 f"the stored score of {name} is not one that this program wrote; remove it and score {name} again"
             ) from error
         return cls(name, objects)
+
+
+def _object_id(text: str) -> int:
+    if not 0 < int(text) < VOID:
+        raise ValueError(f"{text} is no object's id")
+    return int(text)
+
+
+def _shares(values: list) -> tuple[float | None, ...]:
+    """Values by frame as read: None, or a number from 0 to 1."""
+    if not isinstance(values, list):
+        raise ValueError("the values by frame are no list")
+    for value in values:
+        if value is not None and not (type(value) in (int, float) and 0 <= value <= 1):
+            raise ValueError("a value is neither null nor a number from 0 to 1")
+    return tuple(values)
 
 
 @dataclass(frozen=True)

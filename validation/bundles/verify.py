@@ -1,6 +1,5 @@
 """Verifying a bundle: its files, its artifacts in the reference runtimes, its golden vectors and its budgets."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from tinysam2.core.config import PRESETS, ModelConfig
 from tinysam2.core.contract import program_contract
 from tinysam2.core.empty_bank import empty_bank
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 from tinysam2.core.manifest import MANIFEST, read_manifest
 from tinysam2.core.targets import TARGETS
 from tinysam2.core.units import MIB
@@ -168,9 +168,9 @@ def _golden(bundle: Path, manifest: Mapping) -> Golden:
 def _budget(bundle: Path, manifest: Mapping) -> Budget:
     """The limits that the bundle was shipped under, the preset's own where its report does not tell."""
     try:
-        limits = json.loads((bundle / manifest["parity"]["report"]).read_text(encoding="utf-8"))["budget"]
+        limits = parse_json((bundle / manifest["parity"]["report"]).read_text(encoding="utf-8"))["budget"]
         return Budget(**{name: Limit(**limit) for name, limit in limits.items()})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (AttributeError, OSError, ValueError, KeyError, TypeError):
         return default_budget(manifest["preset"])
 
 

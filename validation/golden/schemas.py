@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 
 
 def golden_schema() -> dict:
@@ -26,20 +27,16 @@ def read_json(path: Path, schema: dict, cure: str) -> dict:
     from jsonschema.exceptions import best_match
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        value = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {cure}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); {cure}") from error
     fault = best_match(Draft202012Validator(schema).iter_errors(value))
     if fault is not None:
         field = fault.json_path.removeprefix("$").lstrip(".") or "it"
         raise InputError(f"{path} breaks its schema at {field}: {fault.message[:200]}; {cure}")
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which JSON does not have")
 
 
 def _schema(name: str) -> dict:

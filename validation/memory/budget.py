@@ -1,13 +1,14 @@
 """The memory budget: the MiB that a preset may take, as a file gives them or by default."""
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Limit:
 
     def __post_init__(self) -> None:
         number = isinstance(self.mib, int | float) and not isinstance(self.mib, bool)
-        if not number or not math.isfinite(self.mib) or self.mib < 0:
+        if not number or not 0 <= self.mib <= sys.float_info.max:
             raise ValueError(f"Limit.mib is {self.mib!r}; it must be a finite number of at least 0")
 
 
@@ -97,8 +98,8 @@ def read_budget(path: Path | None, preset: str) -> Budget:
     if not path.is_file():
         raise InputError(f"budget {path} does not exist; it must be a JSON file of limits in MiB")
     try:
-        named = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        named = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"budget {path} is not JSON ({error}); write {_example()}") from error
     if not isinstance(named, dict):
         raise InputError(f"budget {path} is not a JSON object; write {_example()}")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -32,7 +31,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # torch raises other kinds for what a damaged header says
         raise InputError(f"weights {path} are not a readable safetensors file ({error})") from error
 
 

@@ -138,6 +138,20 @@ def test_a_damaged_state_stops_a_run_before_it_changes_anything(run, short_run):
     assert {file.name: file.read_bytes() for file in folder.path.iterdir()} == before
 
 
+@pytest.mark.parametrize("state", [{}, {"model": 3}, {"model": {"w": torch.ones(2)}}, [1]], ids=str)
+def test_a_state_that_is_another_runs_is_refused(run, short_run, tmp_path, state):
+    settings = short_run(2, clips=2, checkpoint_every=1)
+
+    def interrupted(done: TrainedStep) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("run", settings, execution=Execution(progress=interrupted))
+    torch.save(state, tmp_path / "run" / STATE)
+    with pytest.raises(InputError, match="holds a state of another run"):
+        run("run", settings)
+
+
 def test_two_processes_train_as_one(run, process, short_run, monkeypatch):
     monkeypatch.setattr(trainer, "LOG_EVERY", 1)
     settings = short_run(8, clips=4, real=0.5, augmentation=EVERYTHING)

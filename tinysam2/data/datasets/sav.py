@@ -5,7 +5,6 @@ begins at 0, plus 1. Masks of SA-V may overlap, as a hand's and its person's do,
 that is smaller over the whole video lies on top. One that is covered wherever it is seen is therefore no object.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 from tinysam2.data.clips import natural_order
 from tinysam2.data.datasets.pictures import first_frames
 from tinysam2.data.datasets.rle import decode_rle, run_lengths
@@ -23,6 +23,9 @@ from tinysam2.data.sequence import VOID, AnnotatedSequence
 from tinysam2.data.video import Video, open_video
 
 ANNOTATED_EVERY = 4
+LONGEST_SIDE, MOST_FRAMES = 2**14, 10**6
+"""More is a damaged number; masks of that size would fill the memory."""
+
 KINDS = ("manual", "auto")
 """Endings of the annotation files; where a video has both, the first is read."""
 
@@ -164,7 +167,7 @@ def read_masklets(path: Path) -> Masklets:
     Raises InputError where the file is not of this form, or its parts do not fit each other.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         found = Masklets(
             path,
             frame_count=int(data["video_frame_count"]),
@@ -174,10 +177,16 @@ def read_masklets(path: Path) -> Masklets:
             runs=tuple(tuple(mask["counts"] for mask in row) for row in data["masklet"]),
         )
         sizes = {tuple(mask["size"]) for row in data["masklet"] for mask in row}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is not a whole annotation file of SA-V; name one with masklets and their ids"
         ) from error
+    sides, frames = (found.width, found.height), found.frame_count
+    if not (all(0 < side <= LONGEST_SIDE for side in sides) and 0 < frames <= MOST_FRAMES):
+        raise InputError(
+            f"{path} is not of a video with 1 to {MOST_FRAMES} frames and sides of 1 to {LONGEST_SIDE} pixels; "
+            "name a whole annotation file"
+        )
     if not (found.runs and found.ids):
         raise InputError(f"{path} holds no masklet; leave its video out of the data set")
     if not all(0 < i < VOID for i in found.ids) or len(set(found.ids)) < len(found.ids):

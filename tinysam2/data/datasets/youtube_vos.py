@@ -3,11 +3,11 @@
 Objects may appear late, and frames may lack a mask. Sources: https://youtube-vos.org, https://henghuiding.com/MOSE.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
+from tinysam2.core.json_text import parse_json
 from tinysam2.data.datasets.pictures import MASK_SUFFIXES, PictureSequence, files_by_name, subfolders
 from tinysam2.data.sequence import VOID
 
@@ -49,12 +49,12 @@ def _read_meta(file: Path) -> Mapping[str, Mapping[int, str]] | None:
     if not file.is_file():
         return None
     try:
-        videos = json.loads(file.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(file.read_text(encoding="utf-8"))["videos"]
         begin = {
             name: {int(i): str(entry["frames"][0]) for i, entry in video["objects"].items()}
             for name, video in videos.items()
         }
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{file} is not the meta.json of YouTube-VOS; it holds videos, their objects, and each object's frames"
         ) from error
