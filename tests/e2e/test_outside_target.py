@@ -81,7 +81,7 @@ def test_it_tracks_as_the_float_model(converted, run_tinysam2, clip, tmp_path):
 def test_it_passes_validation_which_says_what_is_not_available(validated, converted):
     assert validated.exit_code == 0, validated.output
     assert "passed: onnx fp32 (ONNX Runtime, on this processor" in validated.stdout
-    assert "not available: static memory)" in validated.stdout
+    assert "not available: static memory, memory layout)" in validated.stdout
     report = json.loads((converted / "report.json").read_text())
     [target] = report["targets"]
     assert target["memory"] is None
