@@ -14,7 +14,7 @@ from pathlib import Path
 from tinysam2.core.config import PRESETS, BankConfig, ModelConfig, RepViTConfig, preset, register_config
 from tinysam2.core.errors import InputError
 from tinysam2.core.silencing import silenced, stdout_for_answers
-from tinysam2.core.targets import TARGETS, TORCH, Target, register_target, target
+from tinysam2.core.targets import TARGETS, TORCH, RuntimePackage, Target, register_target, target
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.validation.memory.measured import FRAMES, MeasuredMemory, can_measure, measure
 
@@ -105,7 +105,14 @@ def main() -> None:
 
 def _registered_json() -> str:
     """The registered targets and presets as JSON, from which `_register` makes them again."""
-    targets = [{**vars(entry), "precisions": dict(entry.precisions)} for entry in TARGETS.values()]
+    targets = [
+        {
+            **vars(entry),
+            "precisions": dict(entry.precisions),
+            "runtime": vars(entry.runtime) | {"packages": dict(entry.runtime.packages)},
+        }
+        for entry in TARGETS.values()
+    ]
     return json.dumps({"targets": targets, "presets": [asdict(config) for config in PRESETS.values()]})
 
 
@@ -113,7 +120,7 @@ def _register(described: Mapping) -> None:
     """Registers those targets and presets of a `_registered_json` that are not there yet."""
     for fields in described.get("targets", ()):
         if fields["name"] not in TARGETS:
-            register_target(Target(**_with_tuples(fields)))
+            register_target(Target(**{**_with_tuples(fields), "runtime": RuntimePackage(**fields["runtime"])}))
     for fields in described.get("presets", ()):
         if fields["name"] not in PRESETS:
             repvit, bank = RepViTConfig(**_with_tuples(fields["repvit"])), BankConfig(**fields["bank"])

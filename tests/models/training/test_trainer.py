@@ -230,7 +230,8 @@ def test_a_run_writes_its_log_curves_and_weights(run, short_run, videos, judge, 
     assert loaded.trained
     assert same(dict(loaded.model.state_dict()), weights(folder))
     with safe_open(folder.file(WEIGHTS), "pt") as file:
-        assert file.metadata() == {"preset": "small", "steps": str(LOG_EVERY + 2), "seed": "3"}
+        described = {"preset": "small", "steps": str(LOG_EVERY + 2), "seed": "3"}
+        assert file.metadata() == {**described, "licence": "not stated", "trained_on": "[]"}
 
 
 def test_progress_tells_every_step_and_the_last_row(run, short_run):

@@ -60,7 +60,7 @@ def test_without_a_file_the_presets_own_stands():
 
 @pytest.mark.parametrize("value", [-1, True, "3", None, [], float("nan"), float("inf")])
 def test_a_limit_that_is_no_number_is_refused(write, value):
-    with pytest.raises(InputError, match=r"b\.json.*(total is .*; it must be a number of MiB|cannot be read as JSON)"):
+    with pytest.raises(InputError, match=r"b\.json(:| ).*(total is .*; it must be a number of MiB|is not JSON)"):
         read_budget(write(json.dumps({"total": value})), "nano")
 
 
