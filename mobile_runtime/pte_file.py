@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from executorch.exir import schema
-from executorch.exir._serialize._program import PTEFile, deserialize_pte_binary
+from executorch.exir._serialize._flatbuffer_program import _patch_generated_flatbuffer_aliases
+from executorch.exir._serialize._program import PTEFile, _get_extended_header, deserialize_pte_binary
+from executorch.exir._serialize.generated.executorch_flatbuffer.Program import Program
 
 from tinysam2.core.contract import ProgramSpec, TensorSpec
+from tinysam2.mobile_runtime.flatbuffer_size import check_size
 from tinysam2.mobile_runtime.layout import Layouts, ProgramLayout, TensorLayout
 from tinysam2.mobile_runtime.parsing import parsed
 
@@ -19,7 +22,21 @@ XNNPACK = "XnnpackBackend"
 def open_pte(path: Path) -> PTEFile:
     """A file's program, named data and segments. Raises InputError where it cannot be read."""
     with parsed(path, KIND):
-        return deserialize_pte_binary(path.read_bytes())
+        data = path.read_bytes()
+        _check_size(data)
+        return deserialize_pte_binary(data)
+
+
+def _check_size(data: bytes) -> None:
+    """Raises ValueError where the file seems to hold more than it can."""
+    header = _get_extended_header(data)
+    # ExecuTorch's generated modules name each other; its own reader makes these names classes first.
+    _patch_generated_flatbuffer_aliases()
+    root = Program.GetRootAs(data[: header.program_size] if header else data, 0)
+    check_size(root)
+    # The reader copies each segment.
+    if sum(root.Segments(number).Size() for number in range(root.SegmentsLength())) > len(data):
+        raise ValueError("its segments seem to be larger than the file")
 
 
 def read_layouts(path: Path, contract: Mapping[str, ProgramSpec]) -> Layouts:

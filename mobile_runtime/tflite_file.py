@@ -5,6 +5,7 @@ from pathlib import Path
 from ai_edge_litert import schema_py_generated as schema
 
 from tinysam2.core.errors import InputError
+from tinysam2.mobile_runtime.flatbuffer_size import check_size
 from tinysam2.mobile_runtime.parsing import parsed
 
 KIND = ".tflite"
@@ -16,4 +17,6 @@ def open_tflite(path: Path) -> tuple[bytes, schema.ModelT]:
         data = path.read_bytes()
         if not schema.Model.ModelBufferHasIdentifier(data, 0):
             raise InputError(f"{path} is not a .tflite file; it is corrupt or something else, convert again")
-        return data, schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+        root = schema.Model.GetRootAs(data, 0)
+        check_size(root)
+        return data, schema.ModelT.InitFromObj(root)

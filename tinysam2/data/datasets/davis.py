@@ -7,7 +7,7 @@ https://github.com/davisvideochallenge/davis2017-evaluation.
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
-from tinysam2.data.datasets.pictures import MASK_SUFFIXES, PictureSequence, files_by_name
+from tinysam2.data.datasets.pictures import MASK_SUFFIXES, PictureSequence, files_by_name, subfolders
 
 LISTS = ("2017", "2016", "480p", "1080p")
 """Folders of lists, the first that has a split first; those named by a resolution list files, the others sequences."""
@@ -49,7 +49,11 @@ def read_davis(folder: Path, split: str) -> tuple[PictureSequence, ...]:
 def _read_list(file: Path) -> dict[str, list[str]]:
     """Sequence name -> the frames that the list names of it; none where it names sequences only."""
     listed: dict[str, list[str]] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"the list {file} is no text that can be read; it names one sequence a line") from error
+    for line in lines:
         if not line.strip():
             continue
         entry = Path(line.split()[0])
@@ -63,7 +67,7 @@ def _read_list(file: Path) -> dict[str, list[str]]:
 
 
 def _read_sequence(pictures: Path, annotations: Path, frame_names: list[str], file: Path) -> PictureSequence:
-    if not pictures.is_dir():
+    if pictures.name not in {folder.name for folder in subfolders(pictures.parent)}:
         raise InputError(f"the list {file} names {pictures.name}, but there is no folder {pictures}")
     frames = files_by_name(pictures, "frames")
     missing = [name for name in frame_names if name not in frames]

@@ -104,3 +104,17 @@ def test_a_frame_that_a_list_of_files_names_must_be_there(davis):
     (davis / "Annotations/480p/bear/00002.png").unlink()
     with pytest.raises(InputError, match=r"trainval\.txt names frame 00002 of bear"):
         open_dataset(davis, "trainval")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "/", "a" * 5000, "bear\0", "\x1b[31m"])
+def test_a_list_that_names_what_is_no_folder_of_pictures_is_refused(davis, name):
+    (davis / "ImageSets/2017/val.txt").write_text(f"{name}\n")
+    with pytest.raises(InputError, match=r"but there is no folder|holds no frames") as refusal:
+        open_dataset(davis, "val")
+    assert str(refusal.value).isprintable()
+
+
+def test_a_list_that_is_no_text_is_refused(davis):
+    (davis / "ImageSets/2017/val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"val\.txt is no text that can be read"):
+        open_dataset(davis, "val")
