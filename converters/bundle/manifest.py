@@ -10,7 +10,7 @@ from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import NEXT, TensorSpec, bank_spec, empty_value, program_contract
 from tinysam2.core.frame_contract import frame_section
-from tinysam2.core.manifest import MANIFEST_VERSION
+from tinysam2.core.manifest import MANIFEST_VERSION, REPORT
 from tinysam2.core.units import MIB
 
 
@@ -37,7 +37,7 @@ def manifest_of(
         "parity": {
             "passed": all(verdicts[card.target] for card in cards),
             "targets": {card.target: verdicts[card.target] for card in cards},
-            "report": "report.json",
+            "report": REPORT,
         },
         "budget": _budget(cards, report),
         "targets": {card.target: _target(platform, card) for card in cards},

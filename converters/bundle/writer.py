@@ -1,6 +1,5 @@
 """Writes one platform's bundle as a folder."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +11,19 @@ from tinysam2.converters.bundle.manifest import bank_bytes, manifest_of
 from tinysam2.converters.bundle.platforms import host_code, platforms
 from tinysam2.core.artifacts import ArtifactCard, card_path
 from tinysam2.core.errors import InputError
-from tinysam2.core.manifest import DIGEST, MANIFEST, SCHEMA, SCHEMA_FILE, check_manifest, digest_line
-from tinysam2.core.units import MIB
+from tinysam2.core.files import sha256_of
+from tinysam2.core.manifest import (
+    DIGEST,
+    GOLDEN_INDEX,
+    MANIFEST,
+    REPORT,
+    SCHEMA,
+    SCHEMA_FILE,
+    check_manifest,
+    digest_line,
+)
 
-REPORT, PAGE = "report.json", "report.html"
-
-GOLDEN_INDEX = "golden/index.json"
-"""Of the golden vectors."""
+PAGE = "report.html"
 
 NOT_SOURCES = shutil.ignore_patterns("build", ".build", ".gradle", ".swiftpm", ".idea", "__pycache__", ".DS_Store")
 """What building leaves in a folder of host code."""
@@ -85,7 +90,7 @@ def _check_one_checkpoint(cards: Sequence[ArtifactCard], artifacts: Path) -> Non
 def _files(folder: Path) -> dict[str, dict]:
     """Path -> size and sha256 of every file, in the order of the paths."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for name, path in sorted(paths.items())}
+    return {name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for name, path in sorted(paths.items())}
 
 
 def _copy(source: Path, destination: Path) -> None:
@@ -93,11 +98,3 @@ def _copy(source: Path, destination: Path) -> None:
         shutil.copytree(source, destination, copy_function=shutil.copyfile)
     else:
         shutil.copyfile(source, destination)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(MIB):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ import click
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.inputs.options import (
+    ALL,
     FILE_OR_FOLDER,
     TARGET,
     GivenMemoryCheck,
@@ -21,7 +22,7 @@ from tinysam2.inputs.options import (
     memory_options,
     model_weights_options,
 )
-from tinysam2.inputs.shipping import ALL, GivenBundles, GivenDestination, disk_errors_told, named_platform, platforms
+from tinysam2.inputs.shipping import GivenBundles, GivenDestination, disk_errors_told, named_platform, platforms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from pathlib import Path, PureWindowsPath
 from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import program_contract
 from tinysam2.core.errors import InputError
-from tinysam2.core.files import write_text
+from tinysam2.core.files import sha256_of, write_text
+from tinysam2.core.json_text import parse_json
 from tinysam2.core.targets import TARGETS, Target, target
-from tinysam2.core.units import MIB
 
 UNKNOWN_LICENCE = "not stated"
 """The licence of weights whose file names none."""
@@ -78,7 +78,7 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
             f"make them with: tinysam2 convert {target.name} --output {folder}"
         )
     try:
-        card = ArtifactCard(**json.loads(path.read_text()))
+        card = ArtifactCard(**parse_json(path.read_text(encoding="utf-8")))
         described = (
             card.target == target.name
             and set(card.files) == set(program_contract(PRESETS[card.preset]))
@@ -88,7 +88,7 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
             and isinstance(card.licence, str)
             and all(isinstance(data, str) for data in card.trained_on)
         )
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError, OSError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
         raise InputError(f"{path} is not an artifact card that this version can read; convert again") from error
     if not described:
         raise InputError(f"{path} does not describe {target.title} artifacts of {card.preset}; convert again")
@@ -116,27 +116,19 @@ def _digest(folder: Path, file: str) -> str:
     try:
         _check_within(path, folder)
         if path.is_file():
-            return _sha256(path)
+            return sha256_of(path)
         if not path.is_dir():
             raise InputError(f"{path} is missing, though the card beside it names it; convert again")
         lines = []
         for inner in sorted(path.rglob("*")):
             _check_within(inner, path)
             if inner.is_file():
-                lines.append(f"{_sha256(inner)}  {inner.relative_to(path).as_posix()}\n")
+                lines.append(f"{sha256_of(inner)}  {inner.relative_to(path).as_posix()}\n")
             elif not inner.is_dir():
                 raise InputError(f"{inner} is neither a file nor a folder; convert again")
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read ({error}); convert again") from error
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(MIB):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_within(path: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.leftovers import Claim, claimed, recover
+from tinysam2.core.units import MIB
 
 _CURRENT_FOLDER = -100
 """AT_FDCWD of fcntl.h: paths are taken as they are."""
@@ -109,6 +111,15 @@ def bytes_in(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, as hexadecimal digits; read in blocks, so that a large file takes no memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(MIB):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _exchanged(new: Path, path: Path) -> bool:

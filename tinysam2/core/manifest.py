@@ -15,6 +15,10 @@ SCHEMA = "manifest.schema.json"
 DIGEST = "manifest.sha256"
 """The manifest, its schema and its sha256 (one line, as `sha256sum` writes it), by their names in a bundle."""
 
+REPORT = "report.json"
+GOLDEN_INDEX = "golden/index.json"
+"""Paths in a bundle that the manifest names: the validation's report, and the index of the golden vectors."""
+
 SCHEMA_FILE = Path(__file__).with_name(SCHEMA)
 
 

@@ -37,7 +37,7 @@ STDOUT = Path("-")
 """Where a file is asked for: standard output."""
 
 ALL = "all"
-"""Where a program is asked for: every one."""
+"""Where a program or a platform is asked for: every one."""
 
 PLOT = "located.png"
 """Where `validate --locate` draws the errors, in the folder of the artifacts."""

@@ -11,9 +11,7 @@ from tinysam2.core.errors import InputError
 from tinysam2.core.files import check_output_file, check_output_folder
 from tinysam2.core.manifest import MANIFEST
 from tinysam2.core.targets import TARGETS, Target
-
-ALL = "all"
-"""Where a platform is asked for: every one."""
+from tinysam2.inputs.options import ALL
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """A disk, or a user's share of it, is full."""

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tinysam2.core.files import sha256_of
 from tinysam2.core.manifest import DIGEST, MANIFEST, digest_line
-from tinysam2.core.units import MIB
 from tinysam2.validation.gate import Gate
 
 MOST_NAMED = 5
@@ -40,7 +40,7 @@ def file_gates(bundle: Path, files: Mapping[str, Mapping]) -> Iterator[Gate]:
         name
         for name, entry in files.items()
         if name not in missing
-        and (found[name].stat().st_size != entry["bytes"] or _sha256(found[name]) != entry["sha256"])
+        and (found[name].stat().st_size != entry["bytes"] or sha256_of(found[name]) != entry["sha256"])
     ]
     links = [name for name, path in found.items() if path.is_symlink()]
     extra = sorted(({*found} - {*files, MANIFEST, DIGEST}) | {*links})
@@ -51,11 +51,3 @@ def file_gates(bundle: Path, files: Mapping[str, Mapping]) -> Iterator[Gate]:
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(MIB):
-            digest.update(block)
-    return digest.hexdigest()

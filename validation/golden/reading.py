@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
-from tinysam2.validation.golden.recording import INDEX, TENSORS
+from tinysam2.core.manifest import GOLDEN_INDEX
+from tinysam2.validation.golden.recording import TENSORS
 from tinysam2.validation.golden.schemas import golden_schema, read_json
 from tinysam2.validation.golden.tensors import TensorReader
 
@@ -26,7 +27,7 @@ def read_golden(bundle: Path) -> Golden:
 
     Raises InputError where they cannot be read, break their schema, or name a tensor that is not there.
     """
-    index = read_json(bundle / INDEX, golden_schema(), "ship the bundle again")
+    index = read_json(bundle / GOLDEN_INDEX, golden_schema(), "ship the bundle again")
     tensors = TensorReader(bundle / TENSORS, index["tensors"])
     for name in index["tensors"]:
         tensors[name]
@@ -34,7 +35,7 @@ def read_golden(bundle: Path) -> Golden:
     for target, results in trace["results"].items():
         if len(results) != len(trace["frames"]) or target not in trace["tolerance"]:
             raise InputError(
-                f"{bundle / INDEX} has {len(results)} frames of {target} and a trace of {len(trace['frames'])}, or no "
-                "tolerance for them; ship the bundle again"
+                f"{bundle / GOLDEN_INDEX} has {len(results)} frames of {target} and a trace of "
+                f"{len(trace['frames'])}, or no tolerance for them; ship the bundle again"
             )
     return Golden(index, tensors)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.contract import IMAGE_ENCODER
+from tinysam2.core.manifest import GOLDEN_INDEX
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.loading import load_artifacts
@@ -22,8 +23,8 @@ from tinysam2.validation.parity.recording import Call, RecordingBackend
 GOLDEN_VERSION = 1
 """Raised when a field of the index changes its meaning or goes."""
 
-INDEX, TENSORS = "golden/index.json", "golden/tensors.safetensors"
-"""Their paths in a bundle."""
+TENSORS = "golden/tensors.safetensors"
+"""Its path in a bundle."""
 
 
 def record_artifacts(bundle: Path, cards: Sequence[ArtifactCard]) -> None:
@@ -60,9 +61,9 @@ def record_golden(backends: Mapping[str, Backend], precisions: Mapping[str, str]
                 "tolerance": {target: _tolerance(precisions[target]) for target in backends},
             },
         }
-    (bundle / INDEX).parent.mkdir(parents=True, exist_ok=True)
+    (bundle / GOLDEN_INDEX).parent.mkdir(parents=True, exist_ok=True)
     index["tensors"] = writer.write(bundle / TENSORS)
-    (bundle / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (bundle / GOLDEN_INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def follow_trace(

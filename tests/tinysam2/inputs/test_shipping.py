@@ -6,7 +6,8 @@ import pytest
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import target
-from tinysam2.inputs.shipping import ALL, GivenBundles, disk_errors_told
+from tinysam2.inputs.options import ALL
+from tinysam2.inputs.shipping import GivenBundles, disk_errors_told
 
 
 @pytest.mark.parametrize(

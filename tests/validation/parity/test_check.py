@@ -29,23 +29,6 @@ class FaultyBackend(Backend):
 
 
 @pytest.fixture
-def check(followed, scene):
-    """Follows the float model through the clip with a backend."""
-
-    def follow(backend: Backend) -> ParityCheck:
-        check = ParityCheck(backend)
-        check.begin(scene)
-        for frame in followed:
-            for call in frame.calls:
-                check.replay(call)
-            check.follow(frame.picture, frame.prompts, frame.tracked)
-        check.finish()
-        return check
-
-    return follow
-
-
-@pytest.fixture
 def caught(check, nano_backend):
     """The gates that a fault does not pass, at fp32's limits."""
 

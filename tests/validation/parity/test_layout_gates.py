@@ -6,7 +6,6 @@ import pytest
 from tinysam2.core.contract import IMAGE_ENCODER
 from tinysam2.mobile_runtime.backend import Backend
 from tinysam2.mobile_runtime.layout import ProgramLayout, TensorLayout
-from tinysam2.validation.parity.check import ParityCheck
 from tinysam2.validation.parity.gates import parity_gates
 from tinysam2.validation.parity.layout_gates import layout_gates
 
@@ -25,21 +24,6 @@ class ChannelsLast(Backend):
         if program != IMAGE_ENCODER:
             return outputs
         return {n: np.ascontiguousarray(v.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for n, v in outputs.items()}
-
-
-@pytest.fixture
-def check(followed, scene):
-    def follow(backend: Backend) -> ParityCheck:
-        check = ParityCheck(backend)
-        check.begin(scene)
-        for frame in followed:
-            for call in frame.calls:
-                check.replay(call)
-            check.follow(frame.picture, frame.prompts, frame.tracked)
-        check.finish()
-        return check
-
-    return follow
 
 
 def layouts(*dim_order: int) -> dict[str, ProgramLayout]:
