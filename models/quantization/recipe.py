@@ -33,7 +33,8 @@ class Rule:
         if self.program not in PROGRAMS:
             raise ValueError(f"Rule.program is {self.program!r}; it must be one of {', '.join(PROGRAMS)}")
         if not (isinstance(self.layers, str) and self.layers):
-            raise ValueError(f"Rule.layers is {self.layers!r}; it must be a pattern, as in '*' or 'trunk.stages.0.*'")
+            given = "empty" if self.layers == "" else repr(self.layers)
+            raise ValueError(f"Rule.layers is {given}; it must be a pattern, as in '*' or 'trunk.stages.0.*'")
         if self.precision not in PRECISIONS:
             raise ValueError(f"Rule.precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
 

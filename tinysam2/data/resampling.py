@@ -12,6 +12,9 @@ import numpy as np
 
 from tinysam2.core.frame_contract import BOX, COEFFICIENT_BITS, TRIANGLE
 
+ROWS_AT_ONCE = 32
+"""Rows whose sums are held at a time: float64 sums of a whole image take eight times its bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Taps:
@@ -80,12 +83,18 @@ def _resized_rows(image: np.ndarray, wanted: int, kernel: str) -> np.ndarray:
     chosen = taps(len(image), wanted, kernel)
     flat = image.reshape(len(image), -1)
     coefficients = chosen.coefficients.astype(np.float64)
-    sums = np.empty((wanted, flat.shape[1]))
-    for row, start in enumerate(chosen.first):
-        rows = flat[start : start + coefficients.shape[1]]
-        np.matmul(coefficients[row, : len(rows)], rows.astype(np.float64), out=sums[row])
-    whole = (sums.astype(np.int32) + (1 << (COEFFICIENT_BITS - 1))) >> COEFFICIENT_BITS
-    return np.clip(whole, 0, 255).astype(np.uint8).reshape(wanted, *image.shape[1:])
+    resized = np.empty((wanted, flat.shape[1]), np.uint8)
+    block = np.empty((min(wanted, ROWS_AT_ONCE), flat.shape[1]))
+    for begin in range(0, wanted, ROWS_AT_ONCE):
+        sums = block[: wanted - begin]
+        for row, total in enumerate(sums, begin):
+            rows = flat[chosen.first[row] : chosen.first[row] + coefficients.shape[1]]
+            np.matmul(coefficients[row, : len(rows)], rows.astype(np.float64), out=total)
+        # A shift to the right is a product with a power of two, which is exact, and a floor.
+        sums += 1 << (COEFFICIENT_BITS - 1)
+        sums *= 2.0**-COEFFICIENT_BITS
+        resized[begin : begin + len(sums)] = np.clip(np.floor(sums, out=sums), 0, 255, out=sums)
+    return resized.reshape(wanted, *image.shape[1:])
 
 
 def _summed_rows(values: np.ndarray, wanted: int, kernel: str) -> np.ndarray:
