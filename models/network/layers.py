@@ -100,6 +100,31 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> T
     return torch.softmax(scores if mask is None else scores + mask, dim=-1) @ value
 
 
+def pooled_rows(x: Tensor, side: int, pool: int) -> Tensor:
+    """Means over pool x pool blocks of a grid in rows: [B, side^2, C] -> [B, (side/pool)^2, C]."""
+    if pool == 1:
+        return x
+    batch, _, channels = x.shape
+    cells = side // pool
+    rows = x.reshape(batch, cells, pool, side * channels).mean(2)
+    return rows.reshape(batch, cells * cells, pool, channels).mean(2)
+
+
+def in_windows(x: Tensor, side: int, window: int) -> Tensor:
+    """A grid in rows, window by window: [B, side^2, C] -> [B (side/window)^2, window^2, C]."""
+    batch, _, channels = x.shape
+    count = side // window
+    x = x.reshape(batch * count, window, count, window * channels).transpose(1, 2)
+    return x.reshape(batch * count * count, window * window, channels)
+
+
+def from_windows(x: Tensor, side: int, window: int) -> Tensor:
+    """What `in_windows` took apart: [B (side/window)^2, window^2, C] -> [B, side^2, C]."""
+    count, channels = side // window, x.shape[-1]
+    x = x.reshape(-1, count, window, window * channels).transpose(1, 2)
+    return x.reshape(-1, side * side, channels)
+
+
 def stable_rank(scores: Tensor) -> Tensor:
     """Position of each score in stable descending order, by comparison alone: [B, n] -> [B, n].
 
