@@ -3,8 +3,9 @@
     python -m benchmarks.design_ablation --train davis2016/train --test davis2016/val \
         --checkpoint pretrained.safetensors --output designs
 
-Every row begins with those weights of the checkpoint that fit its design, and is fine-tuned with the same clips, steps
-and learning rate. The table shows multiply-accumulates; milliseconds are measured by `python -m benchmarks frame`.
+Every row begins with those weights of the checkpoint that fit its design (of a larger kernel, its middle), and is
+fine-tuned with the same clips, steps and learning rate. The table shows multiply-accumulates; milliseconds are
+measured by `python -m benchmarks frame`.
 A run that was stopped goes on where it was.
 """
 
@@ -14,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
+import torch
+from torch import Tensor
 
 from benchmarks.fine_tuning import FINE_TUNING_OPTIONS, FineTuning, folder_name, mean_scores
 from tinysam2.core.config import AttentionConfig, ModelConfig, preset
@@ -50,18 +53,21 @@ def designs(config: ModelConfig) -> dict[str, ModelConfig]:
         return replace(config, attention=AttentionConfig(**fields))
 
     one_layer, narrow = {"memory_layers": 1}, {"memory_feedforward_dim": config.memory_feedforward_dim // 2}
-    logits = {"mask_downsampler_widths": (16, 64)}
+    logits, kernel = {"mask_downsampler_widths": (16, 64)}, {"fuser_kernel": 5}
     return {
-        "SAM 2.1": replace(config, attention=AttentionConfig(), mask_downsampler_widths=(4, 16, 64, 256)),
+        "SAM 2.1": replace(
+            config, attention=AttentionConfig(), mask_downsampler_widths=(4, 16, 64, 256), fuser_kernel=7
+        ),
         "pooled keys": attending(key_pool=2),
         "pooled queries": attending(query_pool=2),
         "windows of half the grid": attending(window=config.grid // 2),
         "one layer": replace(config, **one_layer),
         "narrow feed-forward": replace(config, **narrow),
         "mask at the logits' size": replace(config, **logits),
-        "pooled keys, one layer": replace(attending(key_pool=2), **one_layer),
-        "pooled queries, mask at the logits' size": replace(attending(query_pool=2), **logits),
-        "pooled keys, mask at the logits' size": replace(attending(key_pool=2), **logits),
+        "5x5 fuser": replace(config, **kernel),
+        "light memory encoder": replace(config, **logits, **kernel),
+        "pooled queries, light memory encoder": replace(attending(query_pool=2), **logits, **kernel),
+        "pooled keys, one layer, light memory encoder": replace(attending(key_pool=2), **one_layer, **logits, **kernel),
     }
 
 
@@ -116,16 +122,23 @@ def main(
 
 
 def with_fitting_weights(design: ModelConfig, pretrained: TinySAM2) -> TinySAM2:
-    """A model of a design with the pretrained weights of equal names and shapes; the others are seeded."""
+    """A model of a design with the pretrained weights of equal names and shapes, and the middle of kernels that are
+    larger; the others are seeded."""
     model = seeded_model(design)
     own = model.state_dict()
-    fitting = {
-        name: tensor
-        for name, tensor in pretrained.state_dict().items()
-        if name in own and tensor.shape == own[name].shape
-    }
-    model.load_state_dict({**own, **fitting})
+    for name, tensor in pretrained.state_dict().items():
+        if name in own and (fitting := _middle(tensor, own[name].shape)).shape == own[name].shape:
+            own[name] = fitting
+    model.load_state_dict(own)
     return model
+
+
+def _middle(tensor: Tensor, shape: torch.Size) -> Tensor:
+    """The middle of a depthwise kernel, [O, 1, k, k] with the smaller k of a shape; anything else as it is."""
+    if tensor.dim() != 4 or len(shape) != 4 or tensor.shape[:2] != shape[:2] or tensor.shape[3] <= shape[3]:
+        return tensor
+    border = (tensor.shape[3] - shape[3]) // 2
+    return tensor[:, :, border : border + shape[2], border : border + shape[3]].clone()
 
 
 def _finished(output: Path, rows: Sequence[str]) -> list[DesignScore]:

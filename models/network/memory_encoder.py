@@ -35,9 +35,9 @@ class MaskDownsampler(nn.Module):
 class FuserBlock(nn.Module):
     """ConvNeXt block. [B, C, G, G] -> [B, C, G, G]. Source: SAM 2 `CXBlock`."""
 
-    def __init__(self, channels: int, expansion: int) -> None:
+    def __init__(self, channels: int, expansion: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
         self.norm = LayerNorm2d(channels)
         self.expand = nn.Conv2d(channels, expansion * channels, 1)
         self.reduce = nn.Conv2d(expansion * channels, channels, 1)
@@ -58,7 +58,9 @@ class MemoryEncoder(nn.Module):
         # Mask logits have a quarter of the image's side; each convolution halves what it is given.
         self.enlarged = 2.0 ** (len(config.mask_downsampler_widths) - 2)
         self.feature_projection = nn.Conv2d(channels, channels, 1)
-        self.fuser = nn.Sequential(*(FuserBlock(channels, config.fuser_expansion) for _ in range(config.fuser_layers)))
+        self.fuser = nn.Sequential(
+            *(FuserBlock(channels, config.fuser_expansion, config.fuser_kernel) for _ in range(config.fuser_layers))
+        )
         self.projection = nn.Conv2d(channels, config.memory_dim, 1)
         self.no_object = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, config.memory_dim), std=0.02))
         self.bank_update = BankUpdate(config)

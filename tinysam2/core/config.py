@@ -128,8 +128,8 @@ class ModelConfig:
     name: the preset's name. image_size: side of the square input (S). hidden_dim: C. memory_dim: D.
     mask_downsampler_widths: channels behind each strided convolution that takes a mask to the feature grid; the mask
     is enlarged to the side that they halve to it. SAM 2.1 has four, from the image's side; with two, the mask logits
-    are taken as they are. Heads are named as in SAM 2.1's configuration; the defaults are SAM 2.1's, with 2 memory
-    layers.
+    are taken as they are. fuser_kernel: side of the memory fuser's depthwise kernels.
+    Heads are named as in SAM 2.1's configuration; the defaults are SAM 2.1's, with 2 memory layers.
     """
 
     name: str
@@ -145,6 +145,7 @@ class ModelConfig:
     mask_embedding_dim: int = 16
     fuser_layers: int = 2
     fuser_expansion: int = 4
+    fuser_kernel: int = 7
     mask_downsampler_widths: tuple[int, ...] = (4, 16, 64, 256)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     bank: BankConfig = field(default_factory=BankConfig)
@@ -177,6 +178,8 @@ class ModelConfig:
             "a multiple of 4 that divides hidden_dim, since a pointer is split into tokens of this width",
         )
         require_field(self.mask_embedding_dim % 4 == 0, self, "mask_embedding_dim", "a multiple of 4")
+        kernel = self.fuser_kernel
+        require_field(kernel >= 1 and kernel % 2 == 1, self, "fuser_kernel", "a positive odd number")
         widths = self.mask_downsampler_widths
         require_field(
             len(widths) >= 2 and all(width >= 1 for width in widths),

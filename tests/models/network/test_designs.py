@@ -24,6 +24,7 @@ DESIGNS = {
     "windows of pooled keys": {"attention": AttentionConfig(window=2, key_pool=2)},
     "all pooled": {"attention": AttentionConfig(query_pool=2, key_pool=2)},
     "mask logits as they are": {"mask_downsampler_widths": (4, 8)},
+    "smaller kernels": {"fuser_kernel": 5},
     "three convolutions": {"mask_downsampler_widths": (4, 8, 8)},
 }
 

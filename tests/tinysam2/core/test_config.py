@@ -118,6 +118,7 @@ def test_a_bank_that_cannot_be_built_names_the_field_and_what_is_valid(field, va
         ("mask_embedding_dim", 6, "a multiple of 4"),
         ("fuser_layers", 0, "at least 1"),
         ("fuser_expansion", 0, "at least 1"),
+        ("fuser_kernel", 4, "a positive odd number"),
         ("mask_downsampler_widths", (256,), "two or more positive channel counts"),
         ("mask_downsampler_widths", (4, 0), "two or more positive channel counts"),
     ],
