@@ -160,7 +160,19 @@ class FourierPosition(nn.Module):
         angle = 2 * math.pi * ((2 * xy - 1) @ self.gaussian)
         return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
 
-    def of_grid(self, side: int) -> Tensor:
-        """Encoding of a side x side grid's cell centres: [1, dim, side, side]."""
-        centres = (grid_xy(side).to(self.gaussian) + 0.5) / side
-        return self(centres).transpose(0, 1).reshape(1, -1, side, side)
+    def grid_tables(self, side: int) -> Tensor:
+        """Sine and cosine of the angles of a side x side grid's columns, then of its rows: [4, side, dim/2]."""
+        centres = (torch.arange(side).to(self.gaussian) + 0.5) / side
+        of_columns, of_rows = (2 * math.pi * (2 * centres[:, None] - 1) * axis for axis in self.gaussian)
+        return torch.stack([of_columns.sin(), of_columns.cos(), of_rows.sin(), of_rows.cos()])
+
+
+def fourier_of_grid(tables: Tensor) -> Tensor:
+    """Fourier encoding of a whole grid in rows, from `FourierPosition.grid_tables`: [1, side^2, dim].
+
+    A cell's angle is its column's and its row's together.
+    """
+    sin_x, cos_x = tables[0:1], tables[1:2]
+    sin_y, cos_y = tables[2][:, None], tables[3][:, None]
+    encoding = torch.cat([sin_x * cos_y + cos_x * sin_y, cos_x * cos_y - sin_x * sin_y], dim=-1)
+    return encoding.reshape(1, -1, encoding.shape[-1])
