@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.faults.bench import Bench, Broken, Fault
 from benchmarks.other_frames import FrameToImage, OtherFrames
 from tinysam2.core.frame_contract import YUV_BITS, YUV_CONVERSIONS
-from tinysam2.data.other_filters import AREA, PLAIN_BILINEAR, resized, sampled
+from tinysam2.data.other_filters import PLAIN_BILINEAR, resized, sampled
 from tinysam2.data.yuv import rgb_of_yuv420
 from tinysam2.validation.gate import Gate
 from tinysam2.validation.parity.scenes import sample_scene
@@ -58,7 +58,7 @@ FRAME_FAULTS: tuple[Fault, ...] = (
         partial(resized, how=PLAIN_BILINEAR),
         resized,
     ),
-    frame_fault("area", "the frame resized by area", partial(resized, how=AREA), resized),
+    frame_fault("area", "the frame resized by area, in whole pixels", partial(resized, how="box"), resized),
     frame_fault(
         "half-pixel", "the frame sampled at pixels' corners, half a pixel off", partial(sampled, offset=0.0), resized
     ),
