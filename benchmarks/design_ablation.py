@@ -3,9 +3,9 @@
     python -m benchmarks.design_ablation --train davis2016/train --test davis2016/val \
         --checkpoint pretrained.safetensors --output designs
 
-Every row begins with those weights of the checkpoint that fit its design (of a larger kernel, its middle), and is
-fine-tuned with the same clips, steps and learning rate. The table shows multiply-accumulates; milliseconds are
-measured by `python -m benchmarks frame`.
+Every row begins with those weights of the checkpoint that fit its design (of a larger kernel, its middle; another mask
+downsampler first learns to give what the checkpoint's gives), and is fine-tuned with the same clips, steps and learning
+rate. The table shows multiply-accumulates; milliseconds are measured by `python -m benchmarks frame`.
 A run that was stopped goes on where it was.
 """
 
@@ -17,13 +17,17 @@ from pathlib import Path
 import click
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.fine_tuning import FINE_TUNING_OPTIONS, FineTuning, folder_name, mean_scores
 from tinysam2.core.config import AttentionConfig, ModelConfig, preset
 from tinysam2.core.contract import MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.files import write_text
 from tinysam2.data.datasets import open_dataset
+from tinysam2.data.preprocessing import Preprocessor
+from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.inputs.options import grouped
+from tinysam2.models.network.memory_encoder import MemoryEncoder
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.weights.checkpoint import load_model, seeded_model
 from tinysam2.validation.cost.count import model_cost
@@ -99,6 +103,9 @@ def main(
                 continue
             folder = folder_name(row)
             begun = with_fitting_weights(design, pretrained)
+            if design.mask_downsampler_widths != config.mask_downsampler_widths:
+                shown.begin(f"fitting the mask downsampler of {row}")
+                fit_downsampler(begun.memory_encoder, pretrained.memory_encoder, some_masks(videos, config.mask_size))
             weights = fine_tuning.run(row, begun, videos, output / "runs" / folder, shown)
             tuned = load_model(design, weights).model
             mean = mean_scores(tuned, tests, output / "masks" / folder, shown)
@@ -131,6 +138,38 @@ def with_fitting_weights(design: ModelConfig, pretrained: TinySAM2) -> TinySAM2:
             own[name] = fitting
     model.load_state_dict(own)
     return model
+
+
+FITTING_STEPS, FITTING_BATCH = 1000, 16
+
+
+def some_masks(videos: Sequence[AnnotatedSequence], side: int) -> Tensor:
+    """Every eighth mask of each video, object 1: [n, 1, side, side], the share that it covers."""
+    masks = (video.ids(index) for video in videos for index in range(0, len(video), 8))
+    preprocessor = Preprocessor(4 * side, side)
+    return torch.stack([torch.from_numpy(preprocessor.mask_prompt(ids == 1))[None] for ids in masks if ids is not None])
+
+
+def fit_downsampler(encoder: MemoryEncoder, pretrained: MemoryEncoder, masks: Tensor) -> None:
+    """Trains an encoder's mask downsampler to give what the pretrained one gives, on masks as logits of any sharpness.
+
+    masks: [n, 1, 4G, 4G], shares of cells.
+    """
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.AdamW(encoder.mask_downsampler.parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, FITTING_STEPS)
+    for _ in range(FITTING_STEPS):
+        chosen = masks[torch.randint(len(masks), (FITTING_BATCH,), generator=generator)]
+        sharpness = 2 + 10 * torch.rand(FITTING_BATCH, 1, 1, 1, generator=generator)
+        logits = (2 * chosen - 1) * sharpness + torch.randn(chosen.shape, generator=generator)
+        prompted = (torch.rand(FITTING_BATCH, 1, generator=generator) < 0.2).to(logits.dtype)
+        with torch.no_grad():
+            wanted = pretrained.embed_mask(logits, prompted)
+        loss = F.mse_loss(encoder.embed_mask(logits, prompted), wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
 
 
 def _middle(tensor: Tensor, shape: torch.Size) -> Tensor:

@@ -71,13 +71,17 @@ class MemoryEncoder(nn.Module):
 
     def encode(self, features: Tensor, mask_logits: Tensor, object_score: Tensor, is_prompted: Tensor) -> Tensor:
         """The frame's memory before compression, [B, D, G, G]: SAM 2's own."""
+        mask = self.embed_mask(mask_logits, is_prompted)
+        memory = self.projection(self.fuser(self.feature_projection(features) + mask))
+        absent = (object_score <= 0).to(memory.dtype)
+        return memory + (absent * self.no_object)[:, :, None, None]
+
+    def embed_mask(self, mask_logits: Tensor, is_prompted: Tensor) -> Tensor:
+        """What a mask adds to the features, [B, C, G, G]."""
         logits = mask_logits
         if self.enlarged > 1:
             logits = F.interpolate(logits, scale_factor=self.enlarged, mode="bilinear", align_corners=False)
         prompted = is_prompted[:, :, None, None]
         # SAM 2 trusts a prompted frame's mask to the pixel and binarises it.
         probability = prompted * (logits > 0).to(logits.dtype) + (1 - prompted) * torch.sigmoid(logits)
-        mask = self.mask_downsampler(probability * MASK_SCALE + MASK_BIAS)
-        memory = self.projection(self.fuser(self.feature_projection(features) + mask))
-        absent = (object_score <= 0).to(memory.dtype)
-        return memory + (absent * self.no_object)[:, :, None, None]
+        return self.mask_downsampler(probability * MASK_SCALE + MASK_BIAS)
