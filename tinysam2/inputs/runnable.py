@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tinysam2.mobile_runtime.backend import Backend
 
 
+TORCH_BACKEND = "tinysam2.mobile_runtime.torch_backend"
+
+
 @dataclass(frozen=True)
 class RunnableModel:
     """A backend, loaded, and what it runs. weights: where they come from; weights_digest: their sha256; trained:
@@ -86,6 +89,11 @@ class ModelChoice:
         if self.backend == TORCH:
             return nullcontext(float_model(self.config, self.checkpoint))
         return self._loaded(begin)
+
+    @property
+    def backend_module(self) -> str | None:
+        """The full name of the module that the backend is in; None where the target has none."""
+        return TORCH_BACKEND if self.backend == TORCH else target(self.backend).backend
 
     @property
     def config(self) -> ModelConfig:
