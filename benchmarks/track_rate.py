@@ -3,19 +3,21 @@
     python -m benchmarks.track_rate
 
 Every round tracks the embedded clip once serially and once in a pipeline, to a folder of masks and an overlay video,
-and counts the frames between the first and the last few, so that starting and loading count for neither. Printed
-are medians over the rounds, the median of each round's ratio, and what the processor times of the serial run's parts
-allow: a pipeline of three processes cannot be faster than its slowest part, nor than half of all work on two cores.
+and counts the frames from the first few to the last, so that starting and loading count for neither. Printed are
+medians over the rounds, the median of each round's ratio, and the processor milliseconds a frame of the serial process
+and of the pipeline's three, the least of all rounds. On cores that nothing else uses, the ratio would be the serial
+time over the pipeline's slowest process, or over its share of all work by core where that is more: other work on the
+machine changes the rates, and this hardly. Linux only.
 """
 
 import json
+import os
 import platform
 import statistics
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,14 +31,12 @@ from tinysam2.core.targets import INT8, TARGETS, TORCH
 from tinysam2.data.clips import Clip, open_clip
 from tinysam2.data.prompts import FramePrompts, prompts_of_mask
 from tinysam2.data.sample_clip import render_sample_clip, write_sample_clip
-from tinysam2.mobile_runtime import clip_tracking
 from tinysam2.mobile_runtime.backend import Backend
-from tinysam2.mobile_runtime.clip_pipeline import Pipeline, results, started_pipeline
+from tinysam2.mobile_runtime.clip_pipeline import Pipeline, started_pipeline
 from tinysam2.mobile_runtime.clip_tracking import track_clip
 from tinysam2.mobile_runtime.loading import keep_on_one_thread, load_artifacts
 from tinysam2.mobile_runtime.stages import Stage
 from tinysam2.mobile_runtime.torch_backend import TorchBackend
-from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.weights.checkpoint import load_model
 from tinysam2.views.console import print_table, shown_steps
 
@@ -47,7 +47,8 @@ RUNTIMES = ("executorch", "tflite", TORCH)
 
 TORCH_MODULE = "tinysam2.mobile_runtime.torch_backend"
 
-READ, TRACK, WRITE = "read and encode", "track", "draw and write"
+PARTS = ("track", "read and encode", "draw and write")
+"""The processes of a pipeline."""
 
 
 def loaded_backend(runtime: str, config: str, folder: Path) -> Backend:
@@ -58,82 +59,71 @@ def loaded_backend(runtime: str, config: str, folder: Path) -> Backend:
     return load_artifacts(TARGETS[runtime], folder)
 
 
-def rate(backend: Backend, clip: Clip, output: Path, pipeline: Pipeline | None) -> float:
-    """Frames a second from the first frames that are tracked to the last."""
-    stamps: list[float] = []
+@dataclass(frozen=True)
+class Rate:
+    """Frames a second, and processor milliseconds a frame of each process: the tracking one, the encoder, the writer."""
+
+    frames_per_second: float
+    processor_ms: list[float]
+
+
+def prompts() -> dict[int, FramePrompts]:
+    """The clip's object, by its mask on the first frame."""
+    return {0: FramePrompts(prompts_of_mask(render_sample_clip(1).masks[0]))}
+
+
+def rate(
+    backend: Backend, clip: Clip, asked: Mapping[int, FramePrompts], output: Path, pipeline: Pipeline | None
+) -> Rate:
+    """The rate from the first frames that are tracked to the last."""
+    stamps: list[tuple[float, ...]] = []
+    stages = () if pipeline is None else (pipeline.encoder, pipeline.writer)
 
     def watch(frames: Iterable, *_: object) -> Iterator:
         for frame in frames:
             yield frame
-            stamps.append(time.perf_counter())
+            stamps.append((time.perf_counter(), time.process_time(), *map(processor_seconds, stages)))
 
-    prompts = {0: FramePrompts(prompts_of_mask(render_sample_clip(1).masks[0]))}
-    track_clip(backend, clip, prompts, output, watch, pipeline)
+    track_clip(backend, clip, asked, output, watch, pipeline)
     counted = stamps[LEFT_OUT:]
-    return (len(counted) - 1) / (counted[-1] - counted[0])
+    seconds = [(last - first) / (len(counted) - 1) for first, last in zip(counted[0], counted[-1], strict=True)]
+    return Rate(1 / seconds[0], [1000 * spent for spent in seconds[1:]])
 
 
-@contextmanager
-def processor_times(seconds: dict[str, float]) -> Iterator[None]:
-    """Adds the processor seconds of reading with encoding, tracking and writing of what is tracked serially within."""
-    track, written = Tracker.track, results
-
-    def timed(part: str, function: Callable) -> Callable:
-        def run(*arguments: object) -> object:
-            started = time.process_time()
-            try:
-                return function(*arguments)
-            finally:
-                seconds[part] += time.process_time() - started
-
-        return run
-
-    @contextmanager
-    def timed_results(*arguments):
-        with written(*arguments) as write:
-            yield timed(WRITE, write)
-
-    Tracker.track, clip_tracking.results = timed(TRACK, track), timed_results
-    started = time.process_time()
-    try:
-        yield
-    finally:
-        Tracker.track, clip_tracking.results = track, written
-        seconds[READ] += time.process_time() - started - seconds[TRACK] - seconds[WRITE]
+def processor_seconds(stage: Stage) -> float:
+    """What a stage's process has taken so far, as Linux counts it in hundredths."""
+    fields = Path(f"/proc/{stage.process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def serial(connection: Connection, load: Callable[[], Backend], clip: Clip, output: Path) -> None:
-    """Gives the rate of a serial run, in a process that has the runtime's own number of threads, and its times."""
+    """Gives the rate of a serial run, in a process that has the runtime's own number of threads."""
     with silenced():
         backend = load()
-    seconds: dict[str, float] = defaultdict(float)
-    with processor_times(seconds):
-        found = rate(backend, clip, output, None)
-    connection.send((found, dict(seconds)))
+    connection.send(rate(backend, clip, prompts(), output, None))
 
 
-def measured(backend: Backend, clip: Clip, folder: Path, rounds: int, progress: Callable[[int], None]) -> dict:
-    """Rates by round, and the serial runs' processor milliseconds a frame, the least of all rounds."""
-    rates: dict[str, list[float]] = {"serial": [], "pipeline": []}
-    seconds: list[dict[str, float]] = []
-    module = type(backend).__module__
+def measured(backend: Backend, clip: Clip, folder: Path, rounds: int, progress: Callable[[int, str], None]) -> dict:
+    """Rates by round, and the processor times of each process, the least of all rounds."""
+    found: dict[str, list[Rate]] = {"serial": [], "pipeline": []}
+    module, asked = type(backend).__module__, prompts()
     for number in range(rounds):
         with Stage(module) as stage:
             stage.begin(serial, backend.loader(), clip, folder / "serial")
-            found, spent = stage.receive()
-        rates["serial"].append(found)
-        seconds.append(spent)
+            found["serial"].append(stage.receive())
         with started_pipeline(module) as pipeline:
-            rates["pipeline"].append(rate(backend, clip, folder / "pipeline", pipeline))
-        progress(number + 1)
-    parts = {part: 1000 * min(s[part] for s in seconds) / (clip.frame_count or 1) for part in (READ, TRACK, WRITE)}
+            found["pipeline"].append(rate(backend, clip, asked, folder / "pipeline", pipeline))
+        progress(number + 1, " and ".join(f"{of[-1].frames_per_second:.1f} f/s {how}" for how, of in found.items()))
+    rates = {how: [one.frames_per_second for one in of] for how, of in found.items()}
+    times = {how: [min(of) for of in zip(*(one.processor_ms for one in of), strict=True)] for how, of in found.items()}
+    beside = times["pipeline"]
     ratios = [fast / slow for fast, slow in zip(rates["pipeline"], rates["serial"], strict=True)]
     return {
         "frames_per_second": {how: statistics.median(of) for how, of in rates.items()},
         "ratio": statistics.median(ratios),
         "ratios": ratios,
-        "processor_ms_per_frame": parts,
-        "ratio_bound": sum(parts.values()) / max(max(parts.values()), sum(parts.values()) / min(3, cores())),
+        "processor_ms_per_frame": times,
+        "ratio_on_idle_cores": times["serial"][0] / max(max(beside), sum(beside) / min(len(beside), cores())),
     }
 
 
@@ -164,7 +154,7 @@ def main(config: str, runtimes: tuple[str, ...], rounds: int, frames: int, folde
             steps.begin(f"loading {runtime}")
             keep_on_one_thread(TORCH_MODULE if runtime == TORCH else TARGETS[runtime].backend or "")
             backend = loaded_backend(runtime, config, (folder or temporary) / runtime)
-            progress = steps.counter(f"tracking with {runtime}")
+            progress = steps.measured(f"tracking with {runtime}", rounds)
             figures[runtime] = measured(backend, clip, temporary, rounds, progress)
     if as_json:
         machine = {"processor": platform.machine(), "cores": cores(), "rounds": rounds, "frames": frames}
@@ -172,14 +162,14 @@ def main(config: str, runtimes: tuple[str, ...], rounds: int, frames: int, folde
         return
     click.echo(f"{config}, medians of {rounds} rounds of {frames} frames, {cores()} cores, {platform.machine()}")
     print_table(
-        ("", "serial f/s", "pipeline f/s", "ratio", "bound", *(f"{part} ms" for part in (READ, TRACK, WRITE))),
+        ("", "serial f/s", "pipeline f/s", "ratio", "on idle cores", "serial ms", *(f"{part} ms" for part in PARTS)),
         (
             (
                 runtime,
                 *(f"{value:.1f}" for value in of["frames_per_second"].values()),
                 f"{of['ratio']:.2f}",
-                f"{of['ratio_bound']:.2f}",
-                *(f"{value:.1f}" for value in of["processor_ms_per_frame"].values()),
+                f"{of['ratio_on_idle_cores']:.2f}",
+                *(f"{value:.1f}" for times in of["processor_ms_per_frame"].values() for value in times),
             )
             for runtime, of in figures.items()
         ),

@@ -45,6 +45,12 @@ class Stage:
             self._process.terminate()
             self._process.join()
 
+    @property
+    def process_id(self) -> int:
+        """The process's number in the system."""
+        assert self._process.pid is not None
+        return self._process.pid
+
     def begin(self, function: Callable, *arguments: object) -> None:
         """Starts the function. It and its arguments must be picklable."""
         self.send((function, arguments))
