@@ -61,7 +61,7 @@ def loaded_backend(runtime: str, config: str, folder: Path) -> Backend:
 
 @dataclass(frozen=True)
 class Rate:
-    """Frames a second, and processor milliseconds a frame of each process: the tracking one, the encoder, the writer."""
+    """Frames a second, and processor milliseconds a frame of the tracking process, the encoder and the writer."""
 
     frames_per_second: float
     processor_ms: list[float]
