@@ -1,7 +1,7 @@
 """What every runtime offers: the four programs by name, on numpy arrays, and what memory they take."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,8 +25,11 @@ class Backend(ABC):
     target: str
     runtime: str
 
-    def __init__(self, config: ModelConfig, io_dtype: str = "float32") -> None:
+    def __init__(
+        self, config: ModelConfig, io_dtype: str = "float32", loader: Callable[[], "Backend"] | None = None
+    ) -> None:
         self.config = config
+        self._loader = loader
         self.io_dtype = np.dtype(io_dtype)
         self.contract: Mapping[str, ProgramSpec] = program_contract(config)
         self._exclusive = ExclusiveUse(
@@ -52,6 +55,10 @@ class Backend(ABC):
     @abstractmethod
     def execute(self, program: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a program on exactly its inputs, in the contract's order and the artifact's dtype."""
+
+    def loader(self) -> Callable[[], "Backend"] | None:
+        """What loads another backend of the same programs, in another process too: picklable; None: nothing does."""
+        return self._loader
 
     def memory(self) -> ModelMemory | None:
         """What the artifact tells of its memory; None where there is no artifact."""

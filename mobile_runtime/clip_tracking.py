@@ -1,25 +1,32 @@
 """A clip and prompts to masks and an overlay video, one frame at a time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tinysam2.core.errors import InputError
-from tinysam2.core.files import atomic_path, check_output_file, check_output_folder
+from tinysam2.core.files import check_output_file, check_output_folder
 from tinysam2.data.clips import Clip
-from tinysam2.data.masks import write_mask
-from tinysam2.data.overlay import VideoWriter, draw_overlay
 from tinysam2.data.prompts import FramePrompts
 from tinysam2.data.tracked import TrackedFrame
 from tinysam2.mobile_runtime.backend import Backend
+from tinysam2.mobile_runtime.clip_pipeline import (
+    OVERLAY,
+    EncodedFrame,
+    Pipeline,
+    Prompts,
+    Write,
+    encoded_frames,
+    frames_of_stage,
+    is_video,
+    results,
+    results_of_stage,
+)
 from tinysam2.mobile_runtime.threads import one_thread
 from tinysam2.mobile_runtime.tracker import Tracker
 
-OVERLAY = "overlay.mp4"
 VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"}
 
 
@@ -48,41 +55,38 @@ def check_tracking_output(output: Path) -> None:
         check_output_folder(output, former_output=OVERLAY)
 
 
-def is_video(output: Path) -> bool:
-    """Whether the output is the overlay video alone."""
-    return output.suffix.lower() == ".mp4"
-
-
 def track_clip(
     backend: Backend,
     clip: Clip,
-    prompts: Mapping[int, FramePrompts],
+    prompts: Prompts,
     output: Path,
-    watch: Callable[[Iterable[np.ndarray], str, int | None], Iterable[np.ndarray]] = lambda frames, *_: frames,
+    watch: Callable[[Iterable[EncodedFrame], str, int | None], Iterable[EncodedFrame]] = lambda frames, *_: frames,
+    pipeline: Pipeline | None = None,
 ) -> TrackedClip:
     """Tracks what is prompted on a clip's frames, in constant memory, and writes results to `output`.
 
     prompts: by frame, counted from 0. A frame on which no object has begun, or all are removed, has an empty mask.
     An .mp4 file gets the overlay video; a folder gets it too, beside an index PNG mask a frame. Either
     appears whole or not at all. watch: passes frames on; it gets the name of the step and the number of frames, None
-    where that is not known. Raises InputError at a frame that cannot be read, and where the clip ends
-    before a frame that is prompted.
+    where that is not known. pipeline: takes reading, encoding and writing off this process, to the same masks.
+    Raises InputError at a frame that cannot be read, and where the clip ends before a frame that is prompted.
     """
     tracker, frames, bank_bytes = Tracker(backend), 0, 0
     seconds: list[float] = []
-    with one_thread(), _results(output, clip.frames_per_second) as write:
-        for frame in watch(clip, f"tracking {clip.name}", clip.frame_count):
+    with one_thread(), _writing(output, clip, pipeline) as write:
+        encoded = _encoded(tracker, clip, prompts, pipeline)
+        for frame in watch(encoded, f"tracking {clip.name}", clip.frame_count):
             asked = prompts.get(frames, FramePrompts())
             for object_id in asked.removed:
                 tracker.remove(object_id)
-            if tracker.banks or asked.prompts:
+            if frame.features is not None:
                 started = time.perf_counter()
-                tracked = tracker.track(frame, asked.prompts)
-                seconds.append(time.perf_counter() - started)
+                tracked = tracker.track(frame.picture, asked.prompts, frame.features)
+                seconds.append(frame.seconds + time.perf_counter() - started)
             else:
                 tracked = TrackedFrame({}, clip.width, clip.height)
             bank_bytes = max(bank_bytes, tracker.bank_bytes)
-            write(frames, frame, tracked.ids)
+            write(frames, frame.picture, tracked.ids)
             frames += 1
         if (last := max(prompts, default=0)) >= frames:
             raise InputError(f"frame {last} is prompted, but {clip.name} has {frames} frames; name an earlier frame")
@@ -92,19 +96,13 @@ def track_clip(
     return TrackedClip(frames, len(objects), round(milliseconds, 2), bank_bytes)
 
 
-@contextmanager
-def _results(output: Path, frames_per_second: float) -> Iterator[Callable[[int, np.ndarray, np.ndarray], None]]:
-    """A function that takes each frame's index, picture and object ids, and writes what is wanted of them."""
-    with ExitStack() as stack:
-        folder = None
-        if not is_video(output):
-            folder = stack.enter_context(atomic_path(output))
-            folder.mkdir()
-        video = stack.enter_context(VideoWriter(folder / OVERLAY if folder else output, frames_per_second))
+def _encoded(tracker: Tracker, clip: Clip, prompts: Prompts, pipeline: Pipeline | None) -> Iterator[EncodedFrame]:
+    if pipeline is None or tracker.backend.loader() is None:
+        return encoded_frames(tracker, clip, prompts)
+    return frames_of_stage(pipeline.encoder, tracker.backend, clip, prompts)
 
-        def write(index: int, frame: np.ndarray, ids: np.ndarray) -> None:
-            video.write(draw_overlay(frame, ids))
-            if folder:
-                write_mask(folder / f"{index:05d}.png", ids)
 
-        yield write
+def _writing(output: Path, clip: Clip, pipeline: Pipeline | None) -> AbstractContextManager[Write]:
+    if pipeline is None:
+        return results(output, clip.frames_per_second)
+    return results_of_stage(pipeline.writer, output, clip.frames_per_second)

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class CoreMLBackend(Backend):
     target = "coreml"
 
     def __init__(self, folder: Path, card: ArtifactCard, runtime: str | None = None) -> None:
-        super().__init__(card.config, card.io_dtype)
+        super().__init__(card.config, card.io_dtype, partial(CoreMLBackend, folder, card, runtime))
         chosen = _checked_runtime(runtime)
         self.runtime = RUNTIMES[chosen]
         self.paths = {program: folder / file for program, file in card.files.items()}

@@ -1,10 +1,12 @@
 """ExecuTorch: the methods of a `.pte`, run by the runtime's Python bindings."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from executorch.extension.pybindings import portable_lib
 from executorch.runtime import Runtime, Verification
 
 from tinysam2.core.artifacts import ArtifactCard
@@ -26,7 +28,7 @@ class ExecuTorchBackend(Backend):
     runtime = "ExecuTorch with XNNPACK, on this processor"
 
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
-        super().__init__(card.config, card.io_dtype)
+        super().__init__(card.config, card.io_dtype, partial(ExecuTorchBackend, folder, card))
         self.paths = {program: folder / file for program, file in card.files.items()}
         self.plans = {path: read_pte_memory(path, self.contract) for path in set(self.paths.values())}
         # The program must outlive its methods; loaded by path, it keeps its own data.
@@ -77,6 +79,12 @@ def _load(path: Path):
         return Runtime.get().load_program(path, verification=Verification.InternalConsistency)
     except RuntimeError as error:
         raise InputError(f"{path} is not a readable .pte file; it is corrupt or cut short, convert again") from error
+
+
+def keep_on_one_thread() -> None:
+    """Keeps the process's pool at one thread. A program that is loaded already would go on with the pool that was."""
+    if portable_lib._threadpool_get_thread_count() != 1:
+        portable_lib._unsafe_reset_threadpool(1)
 
 
 def load(folder: Path, card: ArtifactCard) -> Backend:

@@ -1,6 +1,7 @@
 """LiteRT: the signatures of a `.tflite`, run by its interpreter."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ class LiteRTBackend(Backend):
     runtime = "LiteRT with XNNPACK, on this processor"
 
     def __init__(self, folder: Path, card: ArtifactCard) -> None:
-        super().__init__(card.config, card.io_dtype)
+        super().__init__(card.config, card.io_dtype, partial(LiteRTBackend, folder, card))
         self.paths = {program: folder / file for program, file in card.files.items()}
         self.graphs = {path: read_tflite_memory(path, self.contract) for path in set(self.paths.values())}
         # One a file: each packs the weights of all signatures, whichever of them it runs.

@@ -1,5 +1,6 @@
 """Artifacts in a folder to the backend that runs them."""
 
+import importlib
 import threading
 from pathlib import Path
 
@@ -24,3 +25,14 @@ def load_artifacts(target: Target, folder: Path) -> Backend:
     # Toolchains are imported and set loggers' levels here: neither is made for two threads at once.
     with _LOADING, silenced():
         return target.load_backend().load(folder, card)
+
+
+def keep_on_one_thread(backend_module: str) -> None:
+    """Keeps a runtime on one thread where its threads are the whole process's. Before the process loads anything.
+
+    backend_module: the backend's, which offers `keep_on_one_thread()` where its runtime is of that kind.
+    """
+    with _LOADING, silenced():
+        keep = getattr(importlib.import_module(backend_module), "keep_on_one_thread", None)
+        if keep is not None:
+            keep()

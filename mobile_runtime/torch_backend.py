@@ -1,6 +1,7 @@
 """The float model itself, run as the artifacts are run: the reference that they are compared with."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ class TorchBackend(Backend):
     runtime = "PyTorch, fp32"
 
     def __init__(self, model: TinySAM2) -> None:
-        super().__init__(model.config)
+        super().__init__(model.config, loader=partial(TorchBackend, model))
         self.programs = build_programs(model)
 
     @torch.inference_mode()

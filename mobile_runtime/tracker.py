@@ -41,13 +41,21 @@ class Tracker:
             "this tracker is in use by another thread; make a tracker, with a backend of its own, for each thread"
         )
 
-    def track(self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None) -> TrackedFrame:
+    def track(
+        self, frame: np.ndarray, prompts: Mapping[int, Prompt] | None = None, features: Tensors | None = None
+    ) -> TrackedFrame:
         """The objects on the next frame: uint8 RGB [H, W, 3]; prompts: by object id (1..255), for this frame.
 
+        features: the frame's, as `encode` gives them; None: encoded here.
         Raises InputError where a prompt does not fit the frame, or nothing was ever prompted.
         """
         with self._exclusive:
-            return self._track(frame, prompts or {})
+            return self._track(frame, prompts or {}, features)
+
+    def encode(self, frame: np.ndarray) -> Tensors:
+        """A frame's features, which all objects share and which depend on no other frame: uint8 RGB [H, W, 3]."""
+        with self._exclusive:
+            return self._encode(frame)
 
     def segment(self, image: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
         """The prompted objects on one image alone, uint8 RGB [H, W, 3]: nothing is recalled or remembered.
@@ -65,11 +73,11 @@ class Tracker:
             }
         return TrackedFrame(objects, *_size(image))
 
-    def _track(self, frame: np.ndarray, prompts: Mapping[int, Prompt]) -> TrackedFrame:
+    def _track(self, frame: np.ndarray, prompts: Mapping[int, Prompt], features: Tensors | None) -> TrackedFrame:
         self._check(frame, prompts)
         if not prompts and not self.banks:
             raise InputError("there is nothing to track; prompt an object on this frame or an earlier one")
-        encoded = self._encode(frame)
+        encoded = self._encode(frame) if features is None else features
         objects, banks = {}, {}
         for object_id in sorted({*self.banks, *prompts}):
             bank = self.banks.get(object_id) or self._empty_bank()
@@ -91,7 +99,6 @@ class Tracker:
             prompt.check(*_size(frame))
 
     def _encode(self, frame: np.ndarray) -> Tensors:
-        """The image's features, which all objects share."""
         return self.backend.run(IMAGE_ENCODER, {"image": self.preprocessor.image_tensor(frame)})
 
     def _decode(self, frame: np.ndarray, encoded: Tensors, prompt: Prompt | None, bank: Tensors) -> Tensors:

@@ -1,15 +1,33 @@
-"""`tinysam2 profile`: what a preset costs, beside SAM 2.1-tiny and EdgeTAM."""
+"""`tinysam2 profile`: what a preset costs, counted beside SAM 2.1-tiny and EdgeTAM, or by a runtime's own clock."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tinysam2.core.config import ModelConfig
+from tinysam2.core.config import PRESETS, ModelConfig
+from tinysam2.core.errors import InputError
+from tinysam2.core.files import check_output_file, write_text
+from tinysam2.core.targets import Target
 from tinysam2.core.units import KIB, MIB
-from tinysam2.inputs.options import json_option, preset_option
+from tinysam2.inputs.destinations import check_apart
+from tinysam2.inputs.options import (
+    DEFAULT_PRESET,
+    FILE_OR_FOLDER,
+    STDOUT,
+    TARGET,
+    artifacts_option,
+    checkpoint_option,
+    grouped,
+    json_destination_option,
+    precision_option,
+    preset_option,
+)
+from tinysam2.inputs.runnable import ModelChoice
 
 if TYPE_CHECKING:
     from tinysam2.validation.cost.count import ModelCost, ProgramCost
@@ -17,30 +35,146 @@ if TYPE_CHECKING:
 
 GIGA = 10**9
 
+THREADS, RUNS = 1, 30
 
-@click.command(short_help="Count what a preset costs, beside its peers.")
-@preset_option()
-@json_option
-def command(preset: ModelConfig, as_json: bool) -> None:
-    """Count parameters, multiply-accumulates (MACs), activations and weight bytes by program, and the memory bank.
 
-    One frame of one object with a full bank, in fp32 unless a precision is named. SAM 2.1-tiny and EdgeTAM are
+@dataclass(frozen=True)
+class ProfileChoice:
+    """What the command line asks to be profiled: a preset, or, with a runtime, that preset's artifacts on it.
+
+    runs: of each program. Raises InputError where an option of the runtime's is given without one.
+    """
+
+    runtime: Target | None
+    artifacts: Path | None
+    preset: ModelConfig | None
+    checkpoint: Path | None
+    precision: str | None
+    threads: int | None
+    runs: int | None
+    model_explorer: Path | None
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if self.runtime is None and (needless := [name for name in given if name != "preset"]):
+            option = needless[0].replace("_", "-")
+            raise InputError(f"--{option} belongs to a profile by a runtime's clock; add --runtime, as in executorch")
+
+    def model(self, runtime: Target) -> ModelChoice:
+        return ModelChoice(runtime.name, self.artifacts, self.preset, self.checkpoint, self.precision)
+
+
+profile_options = grouped(
+    "choice",
+    ProfileChoice,
+    {
+        "runtime": click.option("--runtime", type=TARGET, help="Time each operation by this runtime's own clock."),
+        "artifacts": artifacts_option,
+        "preset": preset_option(default=None),
+        "checkpoint": checkpoint_option,
+        "precision": precision_option,
+        "threads": click.option(
+            "--threads", type=click.IntRange(1), metavar="N", help=f"Of the runtime.  [default: {THREADS}]"
+        ),
+        "runs": click.option(
+            "--runs", type=click.IntRange(1), metavar="N", help=f"Of each program.  [default: {RUNS}]"
+        ),
+        "model_explorer": click.option(
+            "--model-explorer",
+            type=FILE_OR_FOLDER,
+            metavar="FILE",
+            help="Where times by node go, as node data that Model Explorer opens beside the artifact.",
+        ),
+    },
+)
+
+
+@click.command(short_help="Count what a preset costs, or time its operations on a runtime.")
+@profile_options
+@json_destination_option
+def command(choice: ProfileChoice, json_file: Path | None) -> None:
+    """Say what a preset costs: counted, or, with --runtime, timed operation by operation on this processor.
+
+    Counted are parameters, multiply-accumulates (MACs), activations and weight bytes by program, and the memory bank:
+    one frame of one object with a full bank, in fp32 unless a precision is named. SAM 2.1-tiny and EdgeTAM are
     counted the same way, if transformers is installed. Nothing is run and no weights are needed.
+
+    With --runtime each program's ten most expensive operations are listed by the runtime's own clock, the least of
+    all runs, and those marked that the delegate does not compute.
 
     \b
     Example:
-      tinysam2 profile
       tinysam2 profile --preset tinysam2 --json
+      tinysam2 profile --runtime tflite --precision int8
+      tinysam2 profile --runtime executorch --artifacts artifacts --json profile.json --model-explorer nodes.json
     """
+    to_file = None if json_file == STDOUT else json_file
+    for file in filter(None, (to_file, choice.model_explorer)):
+        check_output_file(file)
+        check_apart(file, (choice.artifacts, choice.checkpoint))
+    if choice.runtime is None:
+        summary, show = _counted(choice.preset or PRESETS[DEFAULT_PRESET])
+    else:
+        summary, show = _timed(choice, choice.runtime)
+    text = json.dumps(summary, indent=2) + "\n"
+    if to_file is not None:
+        write_text(to_file, text)
+    if json_file == STDOUT:
+        click.echo(text, nl=False)
+    else:
+        show()
+
+
+def _timed(choice: ProfileChoice, runtime: Target) -> tuple[dict[str, object], Callable[[], None]]:
+    """The profile by a runtime's clock as JSON, and what prints it."""
+    model, threads, runs = choice.model(runtime), choice.threads or THREADS, choice.runs or RUNS
+
+    from tinysam2.core.artifacts import read_card
+    from tinysam2.core.silencing import silenced
+    from tinysam2.validation.profiling.model_explorer import node_data
+    from tinysam2.validation.profiling.operations import profile_artifacts
+    from tinysam2.views.console import shown_steps
+    from tinysam2.views.operations import print_profiles
+
+    with shown_steps() as steps:
+        steps.begin("loading the runtime")
+        with silenced():
+            runtime.load_profiler()
+    with shown_steps() as steps, model.artifact_folder(steps.begin) as folder:
+        card = read_card(folder, runtime)
+        profiles = profile_artifacts(folder, card, runs, threads, steps.begin)
+    if choice.model_explorer is not None:
+        write_text(choice.model_explorer, json.dumps(node_data(profiles), indent=2) + "\n")
+    settings = f"{runs} runs, {threads} thread{'s' if threads > 1 else ''}"
+    summary = {
+        "preset": card.preset,
+        "runtime": runtime.name,
+        "precision": card.precision,
+        "weights": card.weights,
+        "threads": threads,
+        "runs": runs,
+        "versions": dict(card.versions),
+        "programs": {profile.program: profile.to_json() for profile in profiles},
+    }
+
+    def show() -> None:
+        print_profiles(profiles)
+        click.echo(f"{card.preset} {card.precision} on {runtime.title}, the least of {settings}, {platform.machine()}")
+
+    return summary, show
+
+
+def _counted(config: ModelConfig) -> tuple[dict[str, object], Callable[[], None]]:
+    """What a preset costs by counting, as JSON, and what prints it."""
     from tinysam2.core.silencing import silenced
     from tinysam2.views.console import shown_steps
 
     with shown_steps() as steps:
-        steps.begin(f"counting {preset.name}")
+        steps.begin(f"counting {config.name}")
         from tinysam2.validation.cost.count import model_cost
         from tinysam2.validation.cost.peers import PEERS, missing
 
-        cost = model_cost(preset)
+        cost = model_cost(config)
         left_out = missing()
         peers = []
         for name, count in () if left_out else PEERS.items():
@@ -48,14 +182,14 @@ def command(preset: ModelConfig, as_json: bool) -> None:
             with silenced():
                 peers.append(count())
 
-    if as_json:
-        click.echo(json.dumps(_summary(preset, cost, peers, left_out), indent=2))
-        return
-    _print_programs(preset, cost)
-    if left_out:
-        click.echo(left_out)
-    else:
-        _print_peers(cost, peers)
+    def show() -> None:
+        _print_programs(config, cost)
+        if left_out:
+            click.echo(left_out)
+        else:
+            _print_peers(cost, peers)
+
+    return _summary(config, cost, peers, left_out), show
 
 
 def _summary(

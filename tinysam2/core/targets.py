@@ -70,6 +70,7 @@ class Target:
     | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` and `layouts()` may be None |
     | integer_reader | `read_contents(path: Path, programs: tuple[str, ...]) -> Contents` |
     | value_reader | `open_values(files: Mapping[str, Path]) -> Intermediates` |
+    | profiler | `profile_program(path, spec, inputs, runs, threads) -> ProgramProfile` |
     """
 
     name: str
@@ -85,6 +86,7 @@ class Target:
     extra: str | None = None
     integer_reader: str | None = None
     value_reader: str | None = None
+    profiler: str | None = None
     float_weights: bool = False
     weight_only_int8: bool = False
 
@@ -108,6 +110,10 @@ class Target:
     def load_value_reader(self) -> ModuleType:
         """What opens the target's files to their intermediate values. `InputError` as `load_converter`."""
         return self._load(self.value_reader, "reader of intermediate values")
+
+    def load_profiler(self) -> ModuleType:
+        """What times the operations of the target's files. `InputError` as `load_converter`."""
+        return self._load(self.profiler, "profiler")
 
     def _load(self, module: str | None, what: str) -> ModuleType:
         if module is None:
@@ -196,6 +202,7 @@ for _entry in (
         backend="tinysam2.mobile_runtime.executorch_backend",
         integer_reader="tinysam2.validation.integers.read_executorch",
         value_reader="tinysam2.validation.locating.read_executorch",
+        profiler="tinysam2.validation.profiling.profile_executorch",
         precisions=MappingProxyType({"fp32": "float32", INT8: "float32"}),
         shipped_for=("ios", "android"),
         runtime=RuntimePackage(
@@ -220,6 +227,7 @@ for _entry in (
         backend="tinysam2.mobile_runtime.litert_backend",
         integer_reader="tinysam2.validation.integers.read_tflite",
         value_reader="tinysam2.validation.locating.read_tflite",
+        profiler="tinysam2.validation.profiling.profile_tflite",
         precisions=MappingProxyType({"fp32": "float32", "fp16": "float32", INT8: "float32"}),
         shipped_for=("android",),
         runtime=RuntimePackage("LiteRT", "2.3.0", MappingProxyType({"android": "com.google.ai.edge.litert:litert"})),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def _open_folder(folder: Path) -> Clip:
         height=height,
         frames_per_second=FALLBACK_FRAMES_PER_SECOND,
         frame_count=len(pictures),
-        read_frames=lambda: map(read_picture, pictures),
+        read_frames=partial(map, read_picture, pictures),
     )
 
 

@@ -152,6 +152,16 @@ json_file_option = click.option(
     help="Where the scores go as JSON, by sequence, object and frame; - prints them in place of the table.",
 )
 
+json_destination_option = click.option(
+    "--json",
+    "json_file",
+    type=FILE_OR_FOLDER,
+    is_flag=False,
+    flag_value=str(STDOUT),
+    metavar="[FILE]",
+    help="Print the result as JSON, or write it to FILE beside the table.",
+)
+
 data_option = click.option(
     "--data", type=FILE_OR_FOLDER, metavar="DIR", required=True, help="The data set, with its masks."
 )

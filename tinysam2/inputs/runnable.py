@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tinysam2.mobile_runtime.backend import Backend
 
 
+TORCH_BACKEND = "tinysam2.mobile_runtime.torch_backend"
+
+
 @dataclass(frozen=True)
 class RunnableModel:
     """A backend, loaded, and what it runs. weights: where they come from; weights_digest: their sha256; trained:
@@ -83,13 +86,40 @@ class ModelChoice:
         Raises InputError where the checkpoint or the artifacts cannot be read or do not fit.
         """
         begin("loading the model")
-        config = self.preset or PRESETS[DEFAULT_PRESET]
         if self.backend == TORCH:
-            return nullcontext(float_model(config, self.checkpoint))
-        runtime = target(self.backend)
+            return nullcontext(float_model(self.config, self.checkpoint))
+        return self._loaded(begin)
+
+    @property
+    def backend_module(self) -> str | None:
+        """The full name of the module that the backend is in; None where the target has none."""
+        return TORCH_BACKEND if self.backend == TORCH else target(self.backend).backend
+
+    @property
+    def config(self) -> ModelConfig:
+        """The preset that is asked for; of artifacts, their card tells."""
+        return self.preset or PRESETS[DEFAULT_PRESET]
+
+    @contextmanager
+    def artifact_folder(self, begin: Callable[[str], None]) -> Iterator[Path]:
+        """The folder of a target's artifacts, to be used within the block: the one that is given, else one that they
+        are converted into. begin and errors as `opened`."""
         if self.artifacts:
-            return nullcontext(model_of_artifacts(runtime, self.artifacts))
-        return converted_model(runtime, config, self.checkpoint, checked_precision(runtime, self.precision), begin)
+            yield self.artifacts
+            return
+        runtime = target(self.backend)
+        precision = checked_precision(runtime, self.precision)
+        with converted_artifacts(runtime, self.config, self.checkpoint, precision, begin) as folder:
+            yield folder
+
+    @contextmanager
+    def _loaded(self, begin: Callable[[str], None]) -> Iterator[RunnableModel]:
+        runtime = target(self.backend)
+        # A runtime may read its file as it goes, so the folder stays until the model is done with.
+        with self.artifact_folder(begin) as folder:
+            if not self.artifacts:
+                begin(f"loading into {runtime.title}")
+            yield model_of_artifacts(runtime, folder)
 
 
 def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
@@ -135,16 +165,14 @@ def model_of_artifacts(target: Target, folder: Path) -> RunnableModel:
 
 
 @contextmanager
-def converted_model(
+def converted_artifacts(
     target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, begin: Callable[[str], None]
-) -> Iterator[RunnableModel]:
+) -> Iterator[Path]:
     """The model, converted into a folder that is gone after the block. Raises InputError as `load_model`."""
     from tinysam2.converters.convert import convert_model
     from tinysam2.models.weights.checkpoint import load_model
 
     loaded = load_model(config, checkpoint, quantized=precision == INT8)
-    # A runtime may read its file as it goes, so the folder stays until the model is done with.
     with tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
         convert_model(loaded, {target.name: precision}, Path(name), begin)
-        begin(f"loading into {target.title}")
-        yield model_of_artifacts(target, Path(name))
+        yield Path(name)

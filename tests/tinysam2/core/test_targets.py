@@ -126,7 +126,9 @@ def test_a_registered_target_is_found_until_it_is_taken_out(outside):
     register_target(outside)
 
 
-@pytest.mark.parametrize("load", ["load_converter", "load_backend", "load_integer_reader", "load_value_reader"])
+@pytest.mark.parametrize(
+    "load", ["load_converter", "load_backend", "load_integer_reader", "load_value_reader", "load_profiler"]
+)
 def test_what_a_target_lacks_is_answered_as_not_available(load):
     with pytest.raises(InputError, match=r"target outside has no .*: not available"):
         getattr(OUTSIDE, load)()
@@ -171,3 +173,10 @@ def test_every_module_offers_the_function_of_its_kind(chosen, load, function):
     for package in chosen.packages:
         pytest.importorskip(package)
     assert callable(getattr(getattr(chosen, load)(), function))
+
+
+@pytest.mark.parametrize("chosen", [target for target in TARGETS.values() if target.profiler], ids=lambda t: t.name)
+def test_every_profiler_offers_its_function(chosen):
+    for package in chosen.packages:
+        pytest.importorskip(package)
+    assert callable(chosen.load_profiler().profile_program)

@@ -1,0 +1,1 @@
+"""What each operation of an artifact takes, by its runtime's own clock."""
