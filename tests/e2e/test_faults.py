@@ -134,10 +134,12 @@ def test_artifacts_of_other_weights_fail(run_tinysam2, artifacts, clip, loaded, 
 
 
 def test_channels_last_outputs_fail_the_layout_gate_and_the_clip_on_raw_memory(run_tinysam2, clip, loaded, tmp_path):
-    from tinysam2.converters.convert import convert_model
+    from tinysam2.converters.convert import write_card
+    from tinysam2.converters.process import convert_target
 
+    executorch = TARGETS["executorch"]
     with mock.patch.object(image_encoder, "_contiguous", lambda outputs: outputs):
-        convert_model(loaded, {"executorch": "fp32"}, tmp_path)
+        write_card(loaded, executorch, "fp32", convert_target(loaded, executorch, "fp32", tmp_path), tmp_path)
 
     result = run_tinysam2("validate", tmp_path, "--clip", clip, "--frames", 2, "--json")
 

@@ -61,7 +61,7 @@ def command(
     check_apart(output, (clip, *prompts.files, choice.artifacts, choice.checkpoint))
     opened = open_clip(clip)
     by_frame = prompts.by_frame(clip, opened)
-    with shown_steps() as steps, choice.opened(steps.begin) as model:
+    with shown_steps() as steps, choice.opened(steps) as model:
         tracked = track_clip(model.backend, opened, by_frame, output, steps.counted)
 
     if as_json:

@@ -6,10 +6,11 @@ A target is one entry that names its modules. What a target lacks is None in its
 import importlib
 import importlib.util
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
+from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ class Target:
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     inputs_by, outputs_by: how a program's tensors are passed, of `ADDRESSING`. float_weights: whether the converter
     takes int8 weights in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`.
-    weight_only_int8: whether it takes int8 weights beside float activations (a recipe's w8).
+    weight_only_int8: whether it takes int8 weights beside float activations (a recipe's w8). stages: what the converter
+    tells as it goes -> its share of the time that a conversion takes, relative to the others and to `EXPORT_STAGES`.
 
     The modules, by full name; None: not available.
 
     | field | the module offers |
     |---|---|
-    | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]` |
+    | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path, progress: Progress)` |
+    | | ` -> Mapping[str, str]`; `Progress` is `Callable[[str], None]`, told each stage as it begins |
     | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` and `layouts()` may be None |
     | integer_reader | `read_contents(path: Path, programs: tuple[str, ...]) -> Contents` |
     | value_reader | `open_values(files: Mapping[str, Path]) -> Intermediates` |
@@ -87,6 +90,7 @@ class Target:
     value_reader: str | None = None
     float_weights: bool = False
     weight_only_int8: bool = False
+    stages: "Mapping[str, int]" = field(default_factory=lambda: {"converting": 40})
 
     @property
     def default_precision(self) -> str:
@@ -125,6 +129,8 @@ class Target:
                 f"install it with: pip install {what}"
             )
 
+
+_PROGRAMS = (IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)
 
 _TARGETS: dict[str, Target] = {}
 
@@ -186,6 +192,7 @@ for _entry in (
         shipped_for=("ios",),
         runtime=RuntimePackage("Core ML", "17.0", MappingProxyType({"ios": "CoreML.framework, part of iOS"})),
         weight_only_int8=True,
+        stages=MappingProxyType({f"converting {program}": 10 for program in _PROGRAMS}),
     ),
     Target(
         name="executorch",
@@ -210,6 +217,9 @@ for _entry in (
         ),
         inputs_by=BY_POSITION,
         outputs_by=BY_POSITION,
+        stages=MappingProxyType(
+            {f"decomposing {program}": 5 for program in _PROGRAMS} | {"lowering to XNNPACK": 40, "writing": 5}
+        ),
     ),
     Target(
         name="tflite",
@@ -225,6 +235,7 @@ for _entry in (
         runtime=RuntimePackage("LiteRT", "2.3.0", MappingProxyType({"android": "com.google.ai.edge.litert:litert"})),
         outputs_by=BY_OUTPUT_INDEX,
         float_weights=True,
+        stages=MappingProxyType({"lowering to TensorFlow Lite": 40, "writing": 5}),
     ),
 ):
     register_target(_entry)

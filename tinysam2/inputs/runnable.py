@@ -13,6 +13,7 @@ from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import PRESETS, ModelConfig
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8, TORCH, Target, checked_precision, target
+from tinysam2.inputs.conversion import user_cache
 from tinysam2.inputs.options import (
     DEFAULT_PRESET,
     Named,
@@ -27,6 +28,7 @@ from tinysam2.inputs.options import (
 
 if TYPE_CHECKING:
     from tinysam2.mobile_runtime.backend import Backend
+    from tinysam2.views.console import Steps
 
 
 @dataclass(frozen=True)
@@ -77,19 +79,19 @@ class ModelChoice:
         if self.precision and self.precision != card.precision:
             raise InputError(f"the artifacts in {self.artifacts} are {card.precision}, not {self.precision}")
 
-    def opened(self, begin: Callable[[str], None]) -> AbstractContextManager[RunnableModel]:
-        """The model, to be used within the block. begin: is told each step.
+    def opened(self, steps: "Steps") -> AbstractContextManager[RunnableModel]:
+        """The model, to be used within the block. steps: show what is done.
 
         Raises InputError where the checkpoint or the artifacts cannot be read or do not fit.
         """
-        begin("loading the model")
+        steps.begin("loading the model")
         config = self.preset or PRESETS[DEFAULT_PRESET]
         if self.backend == TORCH:
             return nullcontext(float_model(config, self.checkpoint))
         runtime = target(self.backend)
         if self.artifacts:
             return nullcontext(model_of_artifacts(runtime, self.artifacts))
-        return converted_model(runtime, config, self.checkpoint, checked_precision(runtime, self.precision), begin)
+        return converted_model(runtime, config, self.checkpoint, checked_precision(runtime, self.precision), steps)
 
 
 def model_options(default_backend: str | None = None) -> Callable[[Callable], Callable]:
@@ -136,7 +138,7 @@ def model_of_artifacts(target: Target, folder: Path) -> RunnableModel:
 
 @contextmanager
 def converted_model(
-    target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, begin: Callable[[str], None]
+    target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, steps: "Steps"
 ) -> Iterator[RunnableModel]:
     """The model, converted into a folder that is gone after the block. Raises InputError as `load_model`."""
     from tinysam2.converters.convert import convert_model
@@ -145,6 +147,6 @@ def converted_model(
     loaded = load_model(config, checkpoint, quantized=precision == INT8)
     # A runtime may read its file as it goes, so the folder stays until the model is done with.
     with tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
-        convert_model(loaded, {target.name: precision}, Path(name), begin)
-        begin(f"loading into {target.title}")
+        convert_model(loaded, {target.name: precision}, Path(name), steps.shares("converting"), cache=user_cache())
+        steps.begin(f"loading into {target.title}")
         yield model_of_artifacts(target, Path(name))
