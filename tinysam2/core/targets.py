@@ -90,7 +90,7 @@ class Target:
     value_reader: str | None = None
     float_weights: bool = False
     weight_only_int8: bool = False
-    stages: "Mapping[str, int]" = field(default_factory=lambda: {"converting": 40})
+    stages: "Mapping[str, int]" = field(default_factory=lambda: {"converting": 200})
 
     @property
     def default_precision(self) -> str:
@@ -131,6 +131,12 @@ class Target:
 
 
 _PROGRAMS = (IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)
+
+
+def _by_program(doing: str, *shares: int) -> "Mapping[str, int]":
+    """A stage for each program."""
+    return {f"{doing} {program}": share for program, share in zip(_PROGRAMS, shares, strict=True)}
+
 
 _TARGETS: dict[str, Target] = {}
 
@@ -192,7 +198,7 @@ for _entry in (
         shipped_for=("ios",),
         runtime=RuntimePackage("Core ML", "17.0", MappingProxyType({"ios": "CoreML.framework, part of iOS"})),
         weight_only_int8=True,
-        stages=MappingProxyType({f"converting {program}": 10 for program in _PROGRAMS}),
+        stages=MappingProxyType(_by_program("converting", 35, 25, 100, 55)),
     ),
     Target(
         name="executorch",
@@ -218,7 +224,7 @@ for _entry in (
         inputs_by=BY_POSITION,
         outputs_by=BY_POSITION,
         stages=MappingProxyType(
-            {f"decomposing {program}": 5 for program in _PROGRAMS} | {"lowering to XNNPACK": 40, "writing": 5}
+            {**_by_program("decomposing", 30, 15, 30, 15), "lowering to XNNPACK": 700, "writing": 60}
         ),
     ),
     Target(
@@ -235,7 +241,7 @@ for _entry in (
         runtime=RuntimePackage("LiteRT", "2.3.0", MappingProxyType({"android": "com.google.ai.edge.litert:litert"})),
         outputs_by=BY_OUTPUT_INDEX,
         float_weights=True,
-        stages=MappingProxyType({"lowering to TensorFlow Lite": 40, "writing": 5}),
+        stages=MappingProxyType({"lowering to TensorFlow Lite": 600, "writing": 2}),
     ),
 ):
     register_target(_entry)
