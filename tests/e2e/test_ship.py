@@ -13,9 +13,12 @@ import zipfile
 import pytest
 
 from tinysam2.core.manifest import read_manifest
+from tinysam2.core.targets import TARGETS
 from tinysam2.models.weights.checkpoint import shipped_weights
 from tinysam2.validation.memory.measured import can_measure
 from tinysam2.validation.parity import gates
+
+CACHED = [f"{entry.title}: taken from the cache" for entry in TARGETS.values()]
 
 pytestmark = pytest.mark.usefixtures("conversions_shared")
 
@@ -73,21 +76,27 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(run_tinysam
     assert "non-commercial research use only" in result.output.splitlines()[-1]
 
 
-def test_two_runs_from_one_checkpoint_write_the_same_bytes(tmp_path):
+def test_runs_from_one_checkpoint_write_the_same_bytes_with_and_without_the_cache(tmp_path):
     """In processes of their own, with other random seeds, at other times, from copies of the checkpoint elsewhere."""
-    for number in ("1", "2"):
-        place = tmp_path / f"place {number}"
+    runs = {"first": (), "without the cache": ("--no-cache",), "from the cache": ()}
+    for number, (name, more) in enumerate(runs.items()):
+        place = tmp_path / name
         place.mkdir()
         shutil.copy(shipped_weights("nano", quantized=True), place / "mine.safetensors")
-        command = (sys.executable, "-m", "tinysam2", "ship", "--checkpoint", "mine.safetensors", "--frames", "2")
+        command = (sys.executable, "-m", "tinysam2", "ship", "--checkpoint", "mine.safetensors", "--frames", "2", *more)
         ended = subprocess.run(
-            command, cwd=place, env=os.environ | {"PYTHONHASHSEED": number}, capture_output=True, text=True
+            command, cwd=place, env=os.environ | {"PYTHONHASHSEED": str(number)}, capture_output=True, text=True
         )
         assert ended.returncode == 0, ended.stderr
-    first, second = (contents(tmp_path / f"place {number}" / "dist") for number in "12")
+        if name != "first":
+            cached = name == "from the cache"
+            assert [title in ended.stderr for title in CACHED] == [cached] * len(CACHED)
+            assert ("validation: of " in ended.stdout) == cached
+    first, *others = (contents(tmp_path / name / "dist") for name in runs)
     assert {"ios.zip", "android.zip", "ios/manifest.json", "android/manifest.json"} <= set(first)
-    assert sorted(first) == sorted(second)
-    assert [name for name in first if first[name] != second[name]] == []
+    for other in others:
+        assert sorted(first) == sorted(other)
+        assert [name for name in first if first[name] != other[name]] == []
 
 
 def test_one_platform_and_one_runtime_are_shipped_on_request(run_tinysam2, tmp_path, quick):
