@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tinysam2.converters.cached import fetch_artifacts, keep_artifacts
-from tinysam2.converters.parallel import Job, run_jobs, usable_cores
+from tinysam2.converters.parallel import Job, run_jobs
 from tinysam2.converters.stages import Stages
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.cache import Cache
 from tinysam2.core.errors import InputError
+from tinysam2.core.launching import usable_cores
 from tinysam2.core.targets import INT8, TARGETS, Target, target
 from tinysam2.models.quantization.conversion import quantizable_layers
 from tinysam2.models.quantization.recipe import W8

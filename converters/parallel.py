@@ -35,11 +35,6 @@ class Job:
         return [self.target.name, self.precision, self.preset, str(self.weights), str(self.folder)]
 
 
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_jobs(jobs: Sequence[Job], workers: int, stages: Stages) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Converts, at most `workers` at a time; yields each target's name as it is done, with program -> file name.
 
@@ -47,6 +42,9 @@ def run_jobs(jobs: Sequence[Job], workers: int, stages: Stages) -> Iterator[tupl
     """
     waiting, running, events = list(jobs), 0, SimpleQueue[tuple[Job, dict | Exception]]()
     with ExitStack() as processes:
+        # When all have ended, whatever they had begun to write is removed.
+        for folder in {job.folder for job in jobs}:
+            processes.callback(recover, folder)
         while waiting or running:
             if waiting and running < workers:
                 processes.enter_context(_converting(waiting[0], events))
@@ -55,7 +53,6 @@ def run_jobs(jobs: Sequence[Job], workers: int, stages: Stages) -> Iterator[tupl
                 continue
             job, event = events.get()
             if isinstance(event, Exception):
-                recover(job.folder)
                 raise event
             if "stage" in event:
                 stages.begin(job.target, event["stage"])

@@ -1,13 +1,13 @@
 """Where a validation ran: Python, system, processor, and the versions of what computed."""
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinysam2.core.launching import usable_cores
 from tinysam2.core.targets import TARGETS
 
 PACKAGES = ("tinysam2", "torch", "numpy", "pillow", "av")
@@ -32,7 +32,7 @@ def this_environment() -> Environment:
         python=platform.python_version(),
         system=f"{_system_name()}, {platform.machine()}",
         processor=_processor_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         packages=dict(_versions()),
     )
 

@@ -40,12 +40,15 @@ class Outcome:
 def validated_once(
     cache: Cache | None, key: str, validate: Callable[[], tuple[Report, tuple[Shot, ...]]]
 ) -> tuple[Outcome, bool]:
-    """The outcome under a key, and whether it comes from the cache; where it does not, `validate` makes it."""
+    """The outcome under a key, and whether it comes from the cache; where it does not, `validate` makes it.
+
+    Only one that passed is kept: one that failed on a measurement may pass the next time.
+    """
     if cache is not None and (found := _fetch(cache, key)):
         return found, True
     report, shots = validate()
     made = Outcome(report, shots, datetime.now().strftime("%Y-%m-%d %H:%M"))
-    if cache is not None:
+    if cache is not None and report.passed:
         with tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
             file = Path(name) / _FILE
             file.write_text(json.dumps(to_data(made)), encoding="utf-8")

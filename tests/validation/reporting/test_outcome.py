@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.validation.reporting.test_report import REPORT
+from tests.validation.reporting.test_report import FAILED, REPORT
 from tinysam2.core.artifacts import ArtifactCard
 from tinysam2.core.cache import Cache
 from tinysam2.core.json_data import from_data, to_data
@@ -47,6 +47,15 @@ def test_an_outcome_is_made_once_and_comes_back_as_it_was(tmp_path):
     assert made == [1]
     assert not validated_once(None, "a" * 64, validate)[1]
     assert not validated_once(cache, "b" * 64, validate)[1]
+
+
+def test_an_outcome_that_failed_is_not_kept(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    failed = dataclasses.replace(REPORT, targets=(dataclasses.replace(REPORT.targets[0], gates=(FAILED,)),))
+    assert not failed.passed
+    for _ in range(2):
+        outcome, cached = validated_once(cache, "a" * 64, lambda: (failed, SHOTS))
+        assert (outcome.report, cached) == (failed, False)
 
 
 def test_whatever_an_outcome_depends_on_gives_another_key(small, monkeypatch):
