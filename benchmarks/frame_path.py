@@ -233,14 +233,14 @@ class GivenModel:
     checkpoint: Path | None
     precision: str | None
 
-    def opened(self, begin: Callable[[str], None]) -> AbstractContextManager[RunnableModel]:
+    def opened(self, steps: Steps) -> AbstractContextManager[RunnableModel]:
         """The model, to be used within the block; raises InputError as `ModelChoice`."""
         if (self.backend, self.precision) != (TORCH, INT8):
             choice = ModelChoice(self.backend, self.artifacts, self.preset, self.checkpoint, self.precision)
-            return choice.opened(begin)
+            return choice.opened(steps)
         if self.artifacts:
             raise InputError("torch runs checkpoints; leave --artifacts out, or name another backend")
-        begin("loading the model")
+        steps.begin("loading the model")
         loaded = load_model(self.preset or PRESETS[DEFAULT_PRESET], self.checkpoint, quantized=True)
         return nullcontext(
             RunnableModel(TorchBackend(loaded.model), INT8, loaded.source, loaded.digest, loaded.trained)
@@ -315,7 +315,7 @@ def _measured(
     with shown_steps() as steps, one_thread():
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
-        with model.opened(steps.begin) as opened:
+        with model.opened(steps) as opened:
             settings = EvaluationSettings(
                 data=str(data.resolve()),
                 split=split,

@@ -25,7 +25,7 @@ import click
 
 from benchmarks.converting import converted
 from tinysam2.core.config import preset
-from tinysam2.core.launching import cores
+from tinysam2.core.launching import usable_cores
 from tinysam2.core.silencing import silenced
 from tinysam2.core.targets import INT8, TARGETS, TORCH
 from tinysam2.data.clips import Clip, open_clip
@@ -123,7 +123,7 @@ def measured(backend: Backend, clip: Clip, folder: Path, rounds: int, progress: 
         "ratio": statistics.median(ratios),
         "ratios": ratios,
         "processor_ms_per_frame": times,
-        "ratio_on_idle_cores": times["serial"][0] / max(max(beside), sum(beside) / min(len(beside), cores())),
+        "ratio_on_idle_cores": times["serial"][0] / max(max(beside), sum(beside) / min(len(beside), usable_cores())),
     }
 
 
@@ -157,10 +157,10 @@ def main(config: str, runtimes: tuple[str, ...], rounds: int, frames: int, folde
             progress = steps.measured(f"tracking with {runtime}", rounds)
             figures[runtime] = measured(backend, clip, temporary, rounds, progress)
     if as_json:
-        machine = {"processor": platform.machine(), "cores": cores(), "rounds": rounds, "frames": frames}
+        machine = {"processor": platform.machine(), "cores": usable_cores(), "rounds": rounds, "frames": frames}
         click.echo(json.dumps({**figures, **machine}, indent=2))
         return
-    click.echo(f"{config}, medians of {rounds} rounds of {frames} frames, {cores()} cores, {platform.machine()}")
+    click.echo(f"{config}, medians of {rounds} rounds of {frames} frames, {usable_cores()} cores, {platform.machine()}")
     print_table(
         ("", "serial f/s", "pipeline f/s", "ratio", "on idle cores", "serial ms", *(f"{part} ms" for part in PARTS)),
         (

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import coremltools as ct
@@ -35,7 +35,12 @@ REACH = 12
 """Operations looked ahead from a value to the sines and comparisons that depend on it."""
 
 
-def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
+def convert(
+    programs: Sequence[ExportedModel],
+    precision: str,
+    folder: Path,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Mapping[str, str]:
     """Writes `<program>.mlpackage` for every program into `folder`; returns program -> file name.
 
     precision: fp32; fp16 with angles and comparisons kept in fp32; or int8, whose float operations are in fp32. In
@@ -46,6 +51,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
     files = {}
     for exported in programs:
         spec = exported.program.spec
+        progress(f"converting {spec.name}")
         package = ct.convert(
             exported.graph.run_decompositions({}),
             inputs=[ct.TensorType(tensor.name, tensor.shape, dtype) for tensor in spec.inputs],

@@ -1,7 +1,7 @@
 """ExecuTorch: all programs as the methods of one `.pte`, lowered to XNNPACK."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,23 +69,30 @@ def _scales_of_biases_left_out() -> Iterator[None]:
         NodeVisitor.get_quant_params = serialized
 
 
-def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
+def convert(
+    programs: Sequence[ExportedModel],
+    precision: str,
+    folder: Path,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Mapping[str, str]:
     """Writes one multi-method file into `folder`; returns program -> file name.
 
     precision: fp32, or int8, which XNNPACK finds in the programs' own quantize and dequantize operators.
     """
     # The exporter leaves position encodings and index ranges as computations; XNNPACK would do them every frame.
     # The pass works in place, on constants that a decomposed graph shares with its original: copy first.
-    graphs = {
-        exported.name: constant_prop_pass(
+    graphs = {}
+    for exported in programs:
+        progress(f"decomposing {exported.name}")
+        graphs[exported.name] = constant_prop_pass(
             copy.deepcopy(exported.graph).run_decompositions({}), custom_skip_targets=_DEQUANTIZE
         )
-        for exported in programs
-    }
+    progress("lowering to XNNPACK")
     partitioners = {name: [XnnpackPartitioner(configs=_CONFIGS)] for name in graphs}
     # Every matrix product expands its factors to the shapes that they have: copies, which part XNNPACK's graphs.
     with _scales_of_biases_left_out():
         lowered = to_edge_transform_and_lower(graphs, [RemoveNoopExpandCopyPass()], partitioners)
+    progress("writing")
     with atomic_path(folder / FILE) as temporary, temporary.open("wb") as file:
         lowered.to_executorch(_STORED).write_to_file(file)
     return dict.fromkeys(graphs, FILE)

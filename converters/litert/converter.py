@@ -1,7 +1,7 @@
 """LiteRT: all programs as the signatures of one `.tflite`."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import litert_torch
@@ -25,13 +25,19 @@ _STATIC = QuantConfig(
 """Tells the converter that quantize and dequantize operators mean int8 kernels. It quantizes nothing by itself."""
 
 
-def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]:
+def convert(
+    programs: Sequence[ExportedModel],
+    precision: str,
+    folder: Path,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Mapping[str, str]:
     """Writes one multi-signature file into `folder`; returns program -> file name.
 
     precision: fp32; fp16, which stores weights as fp16 and computes in fp32; or int8, where the programs must come
     unfolded (see `tinysam2.models.quantization.layers.FrozenLayer`). Inputs and outputs are float32 in each; a
     signature's outputs are `output_0`, `output_1`, ... in the order of the contract.
     """
+    progress("lowering to TensorFlow Lite")
     signatures = functools.reduce(
         lambda converter, exported: converter.signature(
             exported.name, exported.graph.module(), sample_kwargs=exported.example
@@ -40,6 +46,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         litert_torch,
     )
     model = signatures.convert(quant_config=_STATIC if precision == "int8" else None)
+    progress("writing")
     with atomic_path(folder / FILE) as temporary:
         model.export(str(temporary))
         if precision == "fp16":

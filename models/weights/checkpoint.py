@@ -113,6 +113,14 @@ def save_checkpoint(state: Mapping[str, Tensor], path: str | Path, metadata: Map
         save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary, dict(metadata))
 
 
+def save_model(loaded: LoadedModel, path: Path) -> None:
+    """Writes a model's weights, with its recipe, so that `load_model` gives the same model."""
+    about = {"preset": loaded.model.config.name, **loaded.terms.metadata()}
+    if loaded.recipe:
+        about[RECIPE] = loaded.recipe.to_json()
+    save_checkpoint(loaded.model.state_dict(), path, about)
+
+
 def weights_digest(state: Mapping[str, Tensor]) -> str:
     """sha256 over names, shapes and values, in the order of the names."""
     digest = hashlib.sha256()

@@ -54,13 +54,22 @@ def made_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def converted(made_once):
-    """converted(loaded, precisions): the folder of a model's artifacts, converted once a run; not to be changed."""
+    """converted(loaded, precisions): the folder of a model's artifacts, converted once a run; not to be changed.
+
+    Beside it lies what was told of the steps: the folder's name and `.steps`.
+    """
     from tinysam2.converters.convert import convert_model
 
     def convert(loaded: LoadedModel, precisions: Mapping[str, str]) -> Path:
         wanted = "-".join(f"{target}-{precision}" for target, precision in sorted(precisions.items()))
         name = f"{loaded.model.config.name}-{loaded.digest[:16]}-{wanted}"
-        return made_once(name, lambda folder: convert_model(loaded, precisions, folder))
+
+        def make(folder: Path) -> None:
+            steps: list[str] = []
+            convert_model(loaded, precisions, folder, lambda share, step: steps.append(f"{share} {step}"))
+            folder.with_name(f"{name}.steps").write_text("\n".join(steps))
+
+        return made_once(name, make)
 
     return convert
 
@@ -70,7 +79,7 @@ def conversions_shared(monkeypatch, converted):
     """Commands that convert get the run's artifacts, so that each is converted once."""
     import tinysam2.converters.convert
 
-    def copy(loaded: LoadedModel, precisions: Mapping[str, str], folder: Path, progress=None) -> list[ArtifactCard]:
+    def copy(loaded: LoadedModel, precisions: Mapping[str, str], folder: Path, *how, **more) -> list[ArtifactCard]:
         shutil.copytree(converted(loaded, precisions), folder, dirs_exist_ok=True)
         return [read_card(folder, target) for target in targets_in(folder)]
 

@@ -1,12 +1,14 @@
 """The nano preset, converted for real, is still the model."""
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tinysam2.converters.stages import EXPORT_STAGES
 from tinysam2.core.targets import TARGETS
 from tinysam2.mobile_runtime.loading import load_artifacts
 
@@ -43,6 +45,19 @@ def test_reports_are_written_in_the_forms_that_their_names_ask_for(run_tinysam2,
     assert paths["md"].read_text(encoding="utf-8").startswith("## All 3 targets passed")
     cases = ElementTree.parse(paths["xml"]).getroot().iter("testcase")
     assert len(list(cases)) == sum(len(target["gates"]) for target in report["targets"])
+
+
+def test_every_stage_of_each_target_is_told_as_it_begins(artifacts):
+    steps = artifacts.with_name(f"{artifacts.name}.steps").read_text().splitlines()
+    told = [step.partition(" ")[::2] for step in steps]
+    shares = [float(share) for share, _ in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    for target in TARGETS.values():
+        of_target = [step.partition(": ")[2] for _, step in told if step.startswith(f"{target.title}: ")]
+        stages = [*EXPORT_STAGES, *target.stages]
+        assert of_target[:-1] == [f"{stage} ({n} of {len(stages)})" for n, stage in enumerate(stages, 1)]
+        assert re.fullmatch(r"converted in [\d.]+ s, [\d.]+ s of processor time, at most [\d,]+ MiB", of_target[-1])
 
 
 def test_artifacts_hold_the_weights_once_at_the_precision_asked_for(artifacts, other_artifacts, loaded):

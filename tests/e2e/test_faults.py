@@ -135,15 +135,17 @@ def test_artifacts_of_other_weights_fail(run_tinysam2, artifacts, clip, loaded, 
 
 
 def test_channels_last_outputs_fail_the_layout_gate_and_the_clip_on_raw_memory(run_tinysam2, clip, loaded, tmp_path):
-    from tinysam2.converters.convert import convert_model
+    from tinysam2.converters.convert import write_card
+    from tinysam2.converters.process import convert_target
 
     encode = ImageEncoder.forward
 
     def channels_last(encoder, image):
         return tuple(output.contiguous(memory_format=torch.channels_last) for output in encode(encoder, image))
 
+    executorch = TARGETS["executorch"]
     with mock.patch.object(ImageEncoder, "forward", channels_last):
-        convert_model(loaded, {"executorch": "fp32"}, tmp_path)
+        write_card(loaded, executorch, "fp32", convert_target(loaded, executorch, "fp32", tmp_path), tmp_path)
 
     result = run_tinysam2("validate", tmp_path, "--clip", clip, "--frames", 2, "--json")
 

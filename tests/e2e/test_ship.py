@@ -13,9 +13,12 @@ import zipfile
 import pytest
 
 from tinysam2.core.manifest import read_manifest
+from tinysam2.core.targets import TARGETS
 from tinysam2.models.weights.checkpoint import shipped_weights
 from tinysam2.validation.memory.measured import can_measure
 from tinysam2.validation.parity import gates
+
+CACHED = [f"{entry.title}: taken from the cache" for entry in TARGETS.values()]
 
 pytestmark = pytest.mark.usefixtures("conversions_shared")
 
@@ -24,6 +27,12 @@ pytestmark = pytest.mark.usefixtures("conversions_shared")
 def impossible_gates(monkeypatch):
     for precision, limits in gates.PARITY_LIMITS.items():
         monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
+
+
+@pytest.fixture(scope="module")
+def limits_changed(quick):
+    """As `quick`, where a test has changed limits, which no user can: of these the cache knows nothing."""
+    return *quick, "--no-cache"
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +82,27 @@ def test_bundles_hold_artifacts_report_and_a_manifest_that_fits_them(run_tinysam
     assert "non-commercial research use only" in result.output.splitlines()[-1]
 
 
-def test_two_runs_from_one_checkpoint_write_the_same_bytes(tmp_path):
+def test_runs_from_one_checkpoint_write_the_same_bytes_with_and_without_the_cache(tmp_path):
     """In processes of their own, with other random seeds, at other times, from copies of the checkpoint elsewhere."""
-    for number in ("1", "2"):
-        place = tmp_path / f"place {number}"
+    runs = {"first": (), "without the cache": ("--no-cache",), "from the cache": ()}
+    for number, (name, more) in enumerate(runs.items()):
+        place = tmp_path / name
         place.mkdir()
         shutil.copy(shipped_weights("nano", quantized=True), place / "mine.safetensors")
-        command = (sys.executable, "-m", "tinysam2", "ship", "--checkpoint", "mine.safetensors", "--frames", "2")
+        command = (sys.executable, "-m", "tinysam2", "ship", "--checkpoint", "mine.safetensors", "--frames", "2", *more)
         ended = subprocess.run(
-            command, cwd=place, env=os.environ | {"PYTHONHASHSEED": number}, capture_output=True, text=True
+            command, cwd=place, env=os.environ | {"PYTHONHASHSEED": str(number)}, capture_output=True, text=True
         )
         assert ended.returncode == 0, ended.stderr
-    first, second = (contents(tmp_path / f"place {number}" / "dist") for number in "12")
+        if name != "first":
+            cached = name == "from the cache"
+            assert [title in ended.stderr for title in CACHED] == [cached] * len(CACHED)
+            assert ("validation: of " in ended.stdout) == cached
+    first, *others = (contents(tmp_path / name / "dist") for name in runs)
     assert {"ios.zip", "android.zip", "ios/manifest.json", "android/manifest.json"} <= set(first)
-    assert sorted(first) == sorted(second)
-    assert [name for name in first if first[name] != second[name]] == []
+    for other in others:
+        assert sorted(first) == sorted(other)
+        assert [name for name in first if first[name] != other[name]] == []
 
 
 def test_one_platform_and_one_runtime_are_shipped_on_request(run_tinysam2, tmp_path, quick):
@@ -140,27 +155,27 @@ def test_float_weights_are_shipped_on_request(run_tinysam2, tmp_path):
     }  # fmt: skip
 
 
-def test_a_failed_gate_writes_nothing(run_tinysam2, tmp_path, impossible_gates):
-    result = run_tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure")
+def test_a_failed_gate_writes_nothing(run_tinysam2, tmp_path, impossible_gates, limits_changed):
+    result = run_tinysam2("ship", "--output", tmp_path / "dist", *limits_changed)
 
     assert result.exit_code == 1
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_failed_gate_leaves_former_bundles_whole(run_tinysam2, tmp_path, monkeypatch):
+def test_a_failed_gate_leaves_former_bundles_whole(run_tinysam2, tmp_path, monkeypatch, limits_changed):
     dist = tmp_path / "dist"
     assert run_tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure").exit_code == 0
     former = {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()}
     for precision, limits in gates.PARITY_LIMITS.items():
         monkeypatch.setitem(gates.PARITY_LIMITS, precision, dataclasses.replace(limits, sqnr_db=500.0))
 
-    again = run_tinysam2("ship", "--output", dist, "--frames", 2, "--no-measure", "--overwrite")
+    again = run_tinysam2("ship", "--output", dist, *limits_changed, "--overwrite")
     assert again.exit_code == 1
     assert {p: p.read_bytes() for p in dist.rglob("*") if p.is_file()} == former
 
 
-def test_kept_failed_bundles_say_so(run_tinysam2, tmp_path, impossible_gates):
-    result = run_tinysam2("ship", "--output", tmp_path / "dist", "--frames", 2, "--no-measure", "--keep-failed")
+def test_kept_failed_bundles_say_so(run_tinysam2, tmp_path, impossible_gates, limits_changed):
+    result = run_tinysam2("ship", "--output", tmp_path / "dist", *limits_changed, "--keep-failed")
 
     assert result.exit_code == 1
     for platform in ("ios", "android"):

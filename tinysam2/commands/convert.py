@@ -10,6 +10,7 @@ import click
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.targets import INT8, Target, checked_precision
+from tinysam2.inputs.conversion import no_cache_option, user_cache
 from tinysam2.inputs.options import (
     FILE_OR_FOLDER,
     TARGET,
@@ -33,6 +34,7 @@ from tinysam2.inputs.options import (
     show_default=True,
     help="Folder for the artifacts; several targets may share one.",
 )
+@no_cache_option
 @json_option
 def command(
     target: Target,
@@ -40,6 +42,7 @@ def command(
     checkpoint: Path | None,
     precision: str | None,
     output: Path,
+    no_cache: bool,
     as_json: bool,
 ) -> None:
     """Convert the model's four programs for a target.
@@ -68,7 +71,8 @@ def command(
         from tinysam2.models.weights.checkpoint import load_model
 
         loaded = load_model(preset, checkpoint, quantized=precision == INT8)
-        [card] = convert_model(loaded, {target.name: precision}, Path(name), steps.begin)
+        cache, progress = None if no_cache else user_cache(), steps.shares("converting")
+        [card] = convert_model(loaded, {target.name: precision}, Path(name), progress, cache=cache)
         put_artifacts(Path(name), output, card_path(output, target.name))
     seconds = time.perf_counter() - started
 

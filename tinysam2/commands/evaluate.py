@@ -93,7 +93,7 @@ def command(
     with shown_steps(visible=rank == 0) as steps:
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
-        with choice.opened(steps.begin) as model:
+        with choice.opened(steps) as model:
             settings = _settings(data, split, sequences, model, prompt)
             settings.claim(output)
             mine = share_of(sequences, rank, workers)

@@ -140,7 +140,7 @@ def _timed(choice: ProfileChoice, runtime: Target) -> tuple[dict[str, object], C
         steps.begin("loading the runtime")
         with silenced():
             runtime.load_profiler()
-    with shown_steps() as steps, model.artifact_folder(steps.begin) as folder:
+    with shown_steps() as steps, model.artifact_folder(steps) as folder:
         card = read_card(folder, runtime)
         profiles = profile_artifacts(folder, card, runs, threads, steps.begin)
     if choice.model_explorer is not None:

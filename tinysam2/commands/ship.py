@@ -2,7 +2,6 @@
 
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8, TARGETS
+from tinysam2.inputs.conversion import GivenConversion, conversion_options
 from tinysam2.inputs.options import (
     ALL,
     FILE_OR_FOLDER,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tinysam2.converters.bundle.writer import Contents
     from tinysam2.core.artifacts import ArtifactCard
+    from tinysam2.validation.reporting.gallery import Shot
+    from tinysam2.validation.reporting.report import Report
 
 platform_option = click.option(
     "--platform",
@@ -70,6 +72,7 @@ report_option = click.option(
     help="Float weights, at each target's default precision, where int8 weights come with the preset.",
 )
 @frames_option
+@conversion_options
 @memory_options(measured=True)
 @grouped("bundles", GivenBundles, {"platform": platform_option, "runtimes": runtime_option})
 @grouped(
@@ -86,6 +89,7 @@ def command(
     given: GivenModel,
     floats: bool,
     frames: int | None,
+    conversion: GivenConversion,
     memory: GivenMemoryCheck,
     bundles: GivenBundles,
     destination: GivenDestination,
@@ -133,6 +137,7 @@ def command(
         from tinysam2.validation.golden.recording import record_artifacts
         from tinysam2.validation.parity.scenes import sample_scene
         from tinysam2.validation.reporting.gallery import Gallery
+        from tinysam2.validation.reporting.outcome import outcome_key, validated_once
         from tinysam2.validation.reporting.page import render_page
         from tinysam2.validation.validate import measure_memory, validate_artifacts
 
@@ -146,24 +151,26 @@ def command(
             left_out, precisions = [], {target.name: target.default_precision for target in targets}
         if not precisions:
             raise InputError(f"none of {', '.join(left_out)} has {INT8}, which the weights are in; give --float")
-        cards = convert.convert_model(loaded, precisions, artifacts, steps.begin)
-        gallery = Gallery()
-        report = validate_artifacts(
-            loaded,
-            artifacts,
-            [sample_scene(frames)],
-            steps.counted,
-            limits,
-            (lambda: measure_memory(loaded, artifacts, steps.counter)) if memory.measure else dict,
-            gallery,
-        )
+        progress = steps.shares("converting")
+        cards = convert.convert_model(loaded, precisions, artifacts, progress, conversion.workers, conversion.cache)
+
+        def validated() -> "tuple[Report, tuple[Shot, ...]]":
+            gallery = Gallery()
+            measured = (lambda: measure_memory(loaded, artifacts, steps.counter)) if memory.measure else dict
+            scenes = [sample_scene(frames)]
+            report = validate_artifacts(loaded, artifacts, scenes, steps.counted, limits, measured, gallery)
+            return report, gallery.shots()
+
+        key = outcome_key(loaded, cards, frames, limits, memory.measure)
+        outcome, from_cache = validated_once(conversion.cache, key, validated)
+        report, shots = outcome.report, outcome.shots
         for file in destination.reports:
-            write_report(file, report.to_json(), gallery.shots())
+            write_report(file, report.to_json(), shots)
         written: list[Path] = []
         if report.passed or destination.keep_failed:
             steps.begin("writing the bundles")
             bundled = report.reproducible().to_json()
-            contents = Contents(bundled, render_page(bundled, gallery.shots()), record_artifacts)
+            contents = Contents(bundled, render_page(bundled, shots), record_artifacts)
             shipped_to = [
                 platform
                 for platform in bundles.platforms()
@@ -171,6 +178,8 @@ def command(
             ]
             written = _write_bundles(destination, shipped_to, cards, artifacts, contents)
     print_report(report)
+    if from_cache:
+        click.echo(f"validation: of {outcome.made}, of the same artifacts on this machine; --no-cache validates again")
     if left_out:
         click.echo(f"left out, not available in {INT8}: {', '.join(left_out)}")
     for file in destination.reports:
@@ -194,18 +203,14 @@ def _write_bundles(
     artifacts: Path,
     contents: "Contents",
 ) -> list[Path]:
-    """Writes every platform's folder and zip, all of them before any takes the place of a former one."""
+    """Writes every platform's folder and zip; all of them take the places of former ones, or none does."""
     from tinysam2.converters.bundle.archive import write_zip
     from tinysam2.converters.bundle.writer import write_bundle
-    from tinysam2.core.files import atomic_path
+    from tinysam2.core.files import atomic_paths
 
-    written: list[Path] = []
-    with ExitStack() as places:
-        for platform in shipped_to:
-            folder, archive = destination.bundle(platform)
-            new_archive = places.enter_context(atomic_path(archive))
-            new_folder = places.enter_context(atomic_path(folder))
+    written = [place for platform in shipped_to for place in destination.bundle(platform)]
+    with atomic_paths(written) as places:
+        for platform, new_folder, new_archive in zip(shipped_to, places[::2], places[1::2], strict=True):
             write_bundle(platform, cards, artifacts, contents, new_folder)
             write_zip(new_folder, platform, new_archive)
-            written += [folder, archive]
     return written

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinysam2.core.errors import InputError
-from tinysam2.core.launching import cores
+from tinysam2.core.launching import usable_cores
 from tinysam2.inputs.options import FILE_OR_FOLDER, json_option
 from tinysam2.inputs.prompts import GivenTrackPrompts, track_prompt_options
 from tinysam2.inputs.runnable import ModelChoice, model_options
@@ -79,7 +79,7 @@ def command(
     module = choice.backend_module
     # The stages start first, and import what they need while the model is loaded or converted.
     stages = started_pipeline(module) if pipelined and module else nullcontext()
-    with shown_steps() as steps, stages as started, choice.opened(steps.begin) as model:
+    with shown_steps() as steps, stages as started, choice.opened(steps) as model:
         tracked = track_clip(model.backend, opened, by_frame, output, steps.counted, started)
 
     if as_json:
@@ -90,7 +90,7 @@ def command(
 
 def _is_pipelined(frames: int | None) -> bool:
     """Whether a clip of so many frames, None where its file does not say, is worth starting the stages."""
-    return cores() > 1 and (frames is None or frames >= PIPELINED_FROM)
+    return usable_cores() > 1 and (frames is None or frames >= PIPELINED_FROM)
 
 
 def _summary(clip: Path, model: "RunnableModel", tracked: "TrackedClip", output: Path) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The card that lies beside a target's artifacts and says what they are: `coreml.json`, `executorch.json`, ..."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -9,7 +8,7 @@ from pathlib import Path, PureWindowsPath
 from tinysam2.core.config import PRESETS, ModelConfig, preset
 from tinysam2.core.contract import program_contract
 from tinysam2.core.errors import InputError
-from tinysam2.core.files import sha256_of, write_text
+from tinysam2.core.files import sha256_of, sha256_of_folder, write_text
 from tinysam2.core.json_text import parse_json
 from tinysam2.core.targets import TARGETS, Target, target
 
@@ -120,16 +119,13 @@ def _digest(folder: Path, file: str) -> str:
             return sha256_of(path)
         if not path.is_dir():
             raise InputError(f"{path} is missing, though the card beside it names it; convert again")
-        lines = []
-        for inner in sorted(path.rglob("*")):
+        for inner in path.rglob("*"):
             _check_within(inner, path)
-            if inner.is_file():
-                lines.append(f"{sha256_of(inner)}  {inner.relative_to(path).as_posix()}\n")
-            elif not inner.is_dir():
+            if not inner.is_file() and not inner.is_dir():
                 raise InputError(f"{inner} is neither a file nor a folder; convert again")
+        return sha256_of_folder(path)
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read ({error}); convert again") from error
-    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _check_within(path: Path, folder: Path) -> None:

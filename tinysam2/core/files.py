@@ -1,26 +1,15 @@
 """Where results go: destinations checked before any work, and outputs that appear whole or not at all."""
 
-import ctypes
-import errno
 import hashlib
-import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tinysam2.core.errors import InputError
-from tinysam2.core.leftovers import Claim, claimed, recover
+from tinysam2.core.leftovers import claimed, recover
+from tinysam2.core.replacing import sync_tree
 from tinysam2.core.units import MIB
-
-_CURRENT_FOLDER = -100
-"""AT_FDCWD of fcntl.h: paths are taken as they are."""
-
-_EXCHANGE = 2
-"""RENAME_EXCHANGE of renameat2(2)."""
-
-_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV)
-"""What the kernel or a file system without exchange answers."""
 
 
 def check_output_file(path: str | Path) -> Path:
@@ -77,27 +66,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     loses power, leaves the old or the new one whole, or one that `recover` brings back.
     Raises InputError where nothing can be written, or a file and a folder would replace each other.
     """
-    given, path = Path(path), Path(path).resolve()
+    with atomic_paths([path]) as [temporary]:
+        yield temporary
+
+
+@contextmanager
+def atomic_paths(paths: Sequence[str | Path]) -> Iterator[tuple[Path, ...]]:
+    """Temporary paths, as `atomic_path`'s, of outputs in one folder that take their places together.
+
+    Either all take them or none does. Killed while they do, a process leaves some in place: whole ones, and `recover`
+    puts the others there. Raises as `atomic_path`, and ValueError where the paths are of several folders.
+    """
+    places = tuple(Path(path).resolve() for path in paths)
+    folder = places[0].parent
+    if any(place.parent != folder for place in places):
+        raise ValueError(f"outputs that take their places together must lie in one folder, not in {places}")
     with ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            claim = stack.enter_context(claimed(path))
+            folder.mkdir(parents=True, exist_ok=True)
+            claim = stack.enter_context(claimed(places))
         except OSError as error:
-            raise _unwritable(given, error) from error
-        temporary = claim.partial
-        yield temporary
-        _sync_tree(temporary)
-        if path.is_dir() and temporary.is_dir():
-            _check_replaceable(path)
-            if not _exchanged(temporary, path):
-                _step_aside(claim, path)
-        elif path.is_dir():
-            raise InputError(f"cannot write {given}: it is a folder; name a file")
-        elif path.exists() and (temporary.is_dir() or not path.is_file()):
-            raise InputError(f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}")
-        else:
-            os.replace(temporary, path)
-        _sync(path.parent)
+            raise _unwritable(Path(paths[0]), error) from error
+        yield claim.partials
+        for given, temporary, place in zip(paths, claim.partials, places, strict=True):
+            sync_tree(temporary)
+            _check_kinds(Path(given), temporary, place)
+        claim.put()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -122,54 +116,23 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _exchanged(new: Path, path: Path) -> bool:
-    """Exchanges two folders in one step; False where the system has no such step."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError:
-        return False
-    if renameat2(_CURRENT_FOLDER, os.fsencode(new), _CURRENT_FOLDER, os.fsencode(path), _EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _NO_EXCHANGE:
-        return False
-    raise OSError(code, os.strerror(code), str(path))
+def sha256_of_folder(folder: Path) -> str:
+    """sha256 over the paths and the sha256 of all files within a folder, in the order of the paths."""
+    lines = (
+        f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _step_aside(claim: Claim, path: Path) -> None:
-    # A folder that is not empty cannot be renamed over: the former one steps aside, and returns on failure. Whoever
-    # finds it there reads in the lock file where it belongs.
-    _sync(claim.lock)
-    _sync(path.parent)
-    try:
-        os.replace(path, claim.former)
-        os.replace(claim.partial, path)
-        _sync(path.parent)
-    finally:
-        if claim.former.exists() and not path.exists():
-            os.replace(claim.former, path)
-
-
-def _sync_tree(path: Path) -> None:
-    """Writes a file, or a folder with all that it holds, through to the disk."""
-    for folder, _, files in os.walk(path):
-        for name in files:
-            _sync(Path(folder, name))
-        _sync(Path(folder))
-    if path.is_file():
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some file systems cannot sync a folder.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)
+def _check_kinds(given: Path, temporary: Path, path: Path) -> None:
+    if path.is_dir() and temporary.is_dir():
+        _check_replaceable(path)
+    elif path.is_dir():
+        raise InputError(f"cannot write {given}: it is a folder; name a file")
+    elif path.exists() and (temporary.is_dir() or not path.is_file()):
+        raise InputError(f"cannot write {given}: it is not a {'folder' if temporary.is_dir() else 'file'}")
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -11,49 +11,107 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_HIDDEN = re.compile(r"\.([0-9a-f]{12})\.(?:lock|former|partial.*)", re.DOTALL)
+from tinysam2.core.replacing import put_in_place, sync
+
+_HIDDEN = re.compile(r"\.([0-9a-f]{12})\.(?:lock|commit|commit-partial|former.*|partial.*)", re.DOTALL)
+
+_LONGEST_LOCK = 2**16
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The hidden names beside a destination that one writer uses.
+    """The hidden names in a folder that one writer uses for outputs that take their places together.
 
-    partial: what is being written. former: a whole former output that has stepped aside. lock: names the destination,
-    and is locked by its writer for as long as that lives.
+    places: the outputs' own names. partials: what is being written. formers: whole former outputs that have stepped
+    aside. lock: names the places, and is locked by its writer for as long as that lives. commit: where it exists, every
+    partial is whole and goes to its place, whatever happens; it holds their inode numbers, which tell what has gone.
     """
 
-    partial: Path
-    former: Path
-    lock: Path
+    places: tuple[Path, ...]
+    token: str
 
-    @classmethod
-    def beside(cls, destination: Path, token: str) -> "Claim":
-        """The names that belong to a token of 12 hexadecimal digits."""
-        at = destination.with_name
-        partial = at(f".{token}.partial{destination.suffix}")
-        return cls(partial, at(f".{token}.former"), at(f".{token}.lock"))
+    @property
+    def partials(self) -> tuple[Path, ...]:
+        # Converters choose a form by the suffix.
+        return tuple(
+            place.with_name(f".{self.token}.partial{number or ''}{place.suffix}")
+            for number, place in enumerate(self.places)
+        )
 
-    def clear(self, destination: Path) -> None:
-        """Removes what lies under these names, except a former output that `destination` still lacks."""
-        remove(self.partial)
-        if self.former.exists() and destination.exists():
-            # Under the other name first: what bears the name `former` is always whole.
-            os.replace(self.former, self.partial)
-            remove(self.partial)
+    @property
+    def formers(self) -> tuple[Path, ...]:
+        return tuple(self._hidden(f"former{number or ''}") for number in range(len(self.places)))
+
+    @property
+    def lock(self) -> Path:
+        return self._hidden("lock")
+
+    @property
+    def commit(self) -> Path:
+        return self._hidden("commit")
+
+    @property
+    def _noted(self) -> Path:
+        """What becomes the commit."""
+        return self._hidden("commit-partial")
+
+    def put(self) -> None:
+        """Puts everything in its place: all of it, or nothing where an exception comes before the commit is written."""
+        if self.places[0].is_dir() or len(self.places) > 1:
+            # Whoever finds what has stepped aside, or a commit, reads in the lock file where it belongs.
+            sync(self.lock)
+        if len(self.places) == 1:
+            # One rename, or two that `recover` knows how to take back, need no commit.
+            put_in_place(self.partials[0], self.places[0], self.formers[0])
+            return
+        noted = self._noted
+        noted.write_text(" ".join(str(partial.stat().st_ino) for partial in self.partials), encoding="ascii")
+        sync(noted)
+        os.replace(noted, self.commit)
+        sync(self.commit.parent)
+        try:
+            self.complete()
+        finally:
+            # Interrupted: what has begun is ended. What fails again is left for `recover`.
+            if self.commit.exists():
+                self.complete()
+
+    def complete(self) -> None:
+        """Puts what a commit names, and is not there yet, in its place."""
+        inodes = [int(word) for word in self.commit.read_text(encoding="ascii").split()]
+        for inode, partial, place, former in zip(inodes, self.partials, self.places, self.formers, strict=True):
+            if partial.exists() and not (place.exists() and place.stat().st_ino == inode):
+                put_in_place(partial, place, former)
+        self.commit.unlink()
+
+    def clear(self) -> None:
+        """Removes what lies under these names, except a former output whose place is still empty."""
+        if self.commit.exists():
+            return
+        remove(self._noted)
+        for partial, place, former in zip(self.partials, self.places, self.formers, strict=True):
+            remove(partial)
+            if former.exists() and place.exists():
+                # Under the other name first: what bears the name `former` is always whole.
+                os.replace(former, partial)
+                remove(partial)
+        self.lock.unlink(missing_ok=True)
+
+    def _hidden(self, kind: str) -> Path:
+        return self.places[0].with_name(f".{self.token}.{kind}")
 
 
 @contextmanager
-def claimed(destination: Path) -> Iterator[Claim]:
-    """Hidden names for one writer of a destination. Leaving the block removes what lies under them."""
-    claim, descriptor = _claim(destination)
+def claimed(places: tuple[Path, ...]) -> Iterator[Claim]:
+    """Hidden names for one writer of outputs in one folder. Leaving the block removes what lies under them."""
+    claim, descriptor = _claim(places)
     try:
         yield claim
     finally:
         try:
-            claim.clear(destination)
-            claim.lock.unlink(missing_ok=True)
+            claim.clear()
         finally:
             os.close(descriptor)
 
@@ -72,7 +130,7 @@ def recover(folder: Path) -> None:
         descriptor = _opened(lock)
         try:
             if descriptor is None or _locked(descriptor, wait=False):
-                _recover(folder, token, os.read(descriptor, 1024).decode() if descriptor is not None else "")
+                _recover(folder, token, os.read(descriptor, _LONGEST_LOCK).decode() if descriptor is not None else "")
                 lock.unlink(missing_ok=True)
         finally:
             if descriptor is not None:
@@ -87,28 +145,36 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _recover(folder: Path, token: str, name: str) -> None:
-    destination = folder / name
-    former = folder / f".{token}.former"
-    if name and former.exists() and not destination.exists():
-        os.replace(former, destination)
-        _log.warning("brought back %s, which a command that was killed had moved aside", destination)
-    for path in folder.glob(f".{token}.partial*"):
+def _recover(folder: Path, token: str, names: str) -> None:
+    """names: of the places, `/` between them; none where the lock is gone, or was not written yet."""
+    if names:
+        claim = Claim(tuple(folder / name for name in names.split("/")), token)
+        if claim.commit.exists():
+            claim.complete()
+            _log.warning(
+                "put %s in place, as a command that was killed had begun to", ", ".join(map(str, claim.places))
+            )
+        for place, former in zip(claim.places, claim.formers, strict=True):
+            if former.exists() and not place.exists():
+                os.replace(former, place)
+                _log.warning("brought back %s, which a command that was killed had moved aside", place)
+        for path in filter(Path.exists, claim.formers):
+            _log.warning("removed %s, which a command that was killed had left behind", path)
+    for path in (*folder.glob(f".{token}.partial*"), *folder.glob(f".{token}.commit-partial")):
         remove(path)
         _log.warning("removed %s, which a command that was killed had left behind", path)
-    if name and former.exists():
-        Claim.beside(destination, token).clear(destination)
-        _log.warning("removed %s, which a command that was killed had left behind", former)
+    if names:
+        claim.clear()
 
 
-def _claim(destination: Path) -> tuple[Claim, int]:
+def _claim(places: tuple[Path, ...]) -> tuple[Claim, int]:
     while True:
-        claim = Claim.beside(destination, secrets.token_hex(6))
+        claim = Claim(places, secrets.token_hex(6))
         descriptor = os.open(claim.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         _locked(descriptor, wait=True)
         # Someone who cleans up may have taken the lock first, and removed the file.
         if os.fstat(descriptor).st_nlink:
-            os.write(descriptor, destination.name.encode())
+            os.write(descriptor, "/".join(place.name for place in places).encode())
             return claim, descriptor
         os.close(descriptor)
 

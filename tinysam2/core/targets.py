@@ -6,10 +6,11 @@ A target is one entry that names its modules. What a target lacks is None in its
 import importlib
 import importlib.util
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
+from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ class Target:
     shipped_for: the phone platforms whose bundle it goes into. runtime: what the app adds to run it.
     inputs_by, outputs_by: how a program's tensors are passed, of `ADDRESSING`. float_weights: whether the converter
     takes int8 weights in the form of `tinysam2.models.quantization.layers.FrozenLayer.use_float_weight`.
-    weight_only_int8: whether it takes int8 weights beside float activations (a recipe's w8).
+    weight_only_int8: whether it takes int8 weights beside float activations (a recipe's w8). stages: what the converter
+    tells as it goes -> its share of the time that a conversion takes, relative to the others and to `EXPORT_STAGES`.
 
     The modules, by full name; None: not available.
 
     | field | the module offers |
     |---|---|
-    | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> Mapping[str, str]` |
+    | converter | `convert(programs: Sequence[ExportedModel], precision: str, folder: Path, progress: Progress)` |
+    | | ` -> Mapping[str, str]`; `Progress` is `Callable[[str], None]`, told each stage as it begins |
     | backend | `load(folder: Path, card: ArtifactCard) -> Backend`, whose `memory()` and `layouts()` may be None |
     | integer_reader | `read_contents(path: Path, programs: tuple[str, ...]) -> Contents` |
     | value_reader | `open_values(files: Mapping[str, Path]) -> Intermediates` |
@@ -89,6 +92,7 @@ class Target:
     profiler: str | None = None
     float_weights: bool = False
     weight_only_int8: bool = False
+    stages: "Mapping[str, int]" = field(default_factory=lambda: {"converting": 200})
 
     @property
     def default_precision(self) -> str:
@@ -130,6 +134,14 @@ class Target:
                 f"target {self.name} needs the package {missing[0]}, which is not installed; "
                 f"install it with: pip install {what}"
             )
+
+
+_PROGRAMS = (IMAGE_ENCODER, MEMORY_ATTENTION, MASK_DECODER, MEMORY_ENCODER)
+
+
+def _by_program(doing: str, *shares: int) -> "Mapping[str, int]":
+    """A stage for each program."""
+    return {f"{doing} {program}": share for program, share in zip(_PROGRAMS, shares, strict=True)}
 
 
 _TARGETS: dict[str, Target] = {}
@@ -192,6 +204,7 @@ for _entry in (
         shipped_for=("ios",),
         runtime=RuntimePackage("Core ML", "17.0", MappingProxyType({"ios": "CoreML.framework, part of iOS"})),
         weight_only_int8=True,
+        stages=MappingProxyType(_by_program("converting", 35, 25, 100, 55)),
     ),
     Target(
         name="executorch",
@@ -217,6 +230,9 @@ for _entry in (
         ),
         inputs_by=BY_POSITION,
         outputs_by=BY_POSITION,
+        stages=MappingProxyType(
+            {**_by_program("decomposing", 30, 15, 30, 15), "lowering to XNNPACK": 700, "writing": 60}
+        ),
     ),
     Target(
         name="tflite",
@@ -233,6 +249,7 @@ for _entry in (
         runtime=RuntimePackage("LiteRT", "2.3.0", MappingProxyType({"android": "com.google.ai.edge.litert:litert"})),
         outputs_by=BY_OUTPUT_INDEX,
         float_weights=True,
+        stages=MappingProxyType({"lowering to TensorFlow Lite": 600, "writing": 2}),
     ),
 ):
     register_target(_entry)

@@ -21,13 +21,12 @@ DEFAULT_PRESET = "nano"
 
 
 class _Given(click.Path):
-    """A path; one that a killed command had moved aside is brought back first."""
+    """A path; what a killed command had moved aside, or begun to put in place, is put right first."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
         with suppress(OSError):
-            if not path.exists():
-                recover(path.resolve().parent)
+            recover(path.resolve().parent)
         return path
 
 

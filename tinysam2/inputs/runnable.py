@@ -13,6 +13,7 @@ from tinysam2.core.artifacts import read_card
 from tinysam2.core.config import PRESETS, ModelConfig
 from tinysam2.core.errors import InputError
 from tinysam2.core.targets import INT8, TORCH, Target, checked_precision, target
+from tinysam2.inputs.conversion import user_cache
 from tinysam2.inputs.options import (
     DEFAULT_PRESET,
     Named,
@@ -27,6 +28,7 @@ from tinysam2.inputs.options import (
 
 if TYPE_CHECKING:
     from tinysam2.mobile_runtime.backend import Backend
+    from tinysam2.views.console import Steps
 
 
 TORCH_BACKEND = "tinysam2.mobile_runtime.torch_backend"
@@ -80,15 +82,15 @@ class ModelChoice:
         if self.precision and self.precision != card.precision:
             raise InputError(f"the artifacts in {self.artifacts} are {card.precision}, not {self.precision}")
 
-    def opened(self, begin: Callable[[str], None]) -> AbstractContextManager[RunnableModel]:
-        """The model, to be used within the block. begin: is told each step.
+    def opened(self, steps: "Steps") -> AbstractContextManager[RunnableModel]:
+        """The model, to be used within the block. steps: show what is done.
 
         Raises InputError where the checkpoint or the artifacts cannot be read or do not fit.
         """
-        begin("loading the model")
+        steps.begin("loading the model")
         if self.backend == TORCH:
             return nullcontext(float_model(self.config, self.checkpoint))
-        return self._loaded(begin)
+        return self._loaded(steps)
 
     @property
     def backend_module(self) -> str | None:
@@ -101,24 +103,24 @@ class ModelChoice:
         return self.preset or PRESETS[DEFAULT_PRESET]
 
     @contextmanager
-    def artifact_folder(self, begin: Callable[[str], None]) -> Iterator[Path]:
+    def artifact_folder(self, steps: "Steps") -> Iterator[Path]:
         """The folder of a target's artifacts, to be used within the block: the one that is given, else one that they
-        are converted into. begin and errors as `opened`."""
+        are converted into. steps and errors as `opened`."""
         if self.artifacts:
             yield self.artifacts
             return
         runtime = target(self.backend)
         precision = checked_precision(runtime, self.precision)
-        with converted_artifacts(runtime, self.config, self.checkpoint, precision, begin) as folder:
+        with converted_artifacts(runtime, self.config, self.checkpoint, precision, steps) as folder:
             yield folder
 
     @contextmanager
-    def _loaded(self, begin: Callable[[str], None]) -> Iterator[RunnableModel]:
+    def _loaded(self, steps: "Steps") -> Iterator[RunnableModel]:
         runtime = target(self.backend)
         # A runtime may read its file as it goes, so the folder stays until the model is done with.
-        with self.artifact_folder(begin) as folder:
+        with self.artifact_folder(steps) as folder:
             if not self.artifacts:
-                begin(f"loading into {runtime.title}")
+                steps.begin(f"loading into {runtime.title}")
             yield model_of_artifacts(runtime, folder)
 
 
@@ -166,7 +168,7 @@ def model_of_artifacts(target: Target, folder: Path) -> RunnableModel:
 
 @contextmanager
 def converted_artifacts(
-    target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, begin: Callable[[str], None]
+    target: Target, config: ModelConfig, checkpoint: Path | None, precision: str, steps: "Steps"
 ) -> Iterator[Path]:
     """The model, converted into a folder that is gone after the block. Raises InputError as `load_model`."""
     from tinysam2.converters.convert import convert_model
@@ -174,5 +176,5 @@ def converted_artifacts(
 
     loaded = load_model(config, checkpoint, quantized=precision == INT8)
     with tempfile.TemporaryDirectory(prefix="tinysam2-") as name:
-        convert_model(loaded, {target.name: precision}, Path(name), begin)
+        convert_model(loaded, {target.name: precision}, Path(name), steps.shares("converting"), cache=user_cache())
         yield Path(name)

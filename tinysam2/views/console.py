@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 from rich import box
@@ -28,16 +29,21 @@ PLAIN_WIDTH = 160
 
 
 class _Count(MofNCompleteColumn):
-    """How many are done, for steps that are counted."""
+    """How many are done, for steps that are counted, and the share of others."""
 
     def render(self, task: Task) -> Text:
+        if task.fields.get("shared"):
+            return Text(f"{task.percentage:.0f}%")
         return super().render(task) if task.total or task.completed else Text()
 
 
 class _Left(TimeRemainingColumn):
-    """How long is left of a step that is counted, by the pace of what it has done."""
+    """How long is left of a step, by the pace of what it has done: of one that is counted lately, else of all."""
 
     def render(self, task: Task) -> Text:
+        if task.fields.get("shared"):
+            due = task.fields["due"]
+            return Text(f"{timedelta(seconds=max(0, round(due - task.get_time())))} left") if due else Text()
         return Text(f"{super().render(task)} left") if task.total and task.time_remaining else Text()
 
 
@@ -50,7 +56,9 @@ class Steps:
 
     def begin(self, step: str, total: int | None = None) -> None:
         """Shows that a step begins. total: how many `advance` it will take, where that is known."""
-        self._live.reset(self._task, total=total, description=step)
+        self._live.reset(self._task, description=step, shared=False)
+        # Where there is none, the former step's would stay.
+        self._live.tasks[0].total = total
         if not self._console.is_terminal:
             self._console.print(step, markup=False, highlight=False)
 
@@ -70,6 +78,20 @@ class Steps:
             if figures != shown and not self._console.is_terminal:
                 self._console.print(f"{done}/{total} {figures}", markup=False, highlight=False)
             shown = figures
+
+        return show
+
+    def shares(self, step: str) -> Callable[[float, str], None]:
+        """Begins a step, and returns a function that shows which share of it is done, from 0 to 1, and what begins."""
+        self.begin(step)
+
+        def show(share: float, beginning: str) -> None:
+            task = self._live.tasks[0]
+            # Of long stages rich's own estimate, over the last seconds, has nothing to go by.
+            due = task.get_time() + (task.elapsed or 0) * (1 - share) / share if share else None
+            self._live.update(self._task, total=1.0, completed=share, description=beginning, shared=True, due=due)
+            if not self._console.is_terminal:
+                self._console.print(f"{share:4.0%} {beginning}", markup=False, highlight=False)
 
         return show
 

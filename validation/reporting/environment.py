@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinysam2.core.launching import cores
+from tinysam2.core.launching import usable_cores
 from tinysam2.core.targets import TARGETS
 
 PACKAGES = ("tinysam2", "torch", "numpy", "pillow", "av")
@@ -32,7 +32,7 @@ def this_environment() -> Environment:
         python=platform.python_version(),
         system=f"{_system_name()}, {platform.machine()}",
         processor=_processor_name(),
-        cores=cores(),
+        cores=usable_cores(),
         packages=dict(_versions()),
     )
 

@@ -14,12 +14,12 @@ def conversions(monkeypatch, write_card) -> list[dict[str, str]]:
     """A converter that only writes a card and 2,048 bytes; the precisions asked of it, by call."""
     asked = []
 
-    def convert(loaded, precisions, folder, progress):
+    def convert(loaded, precisions, folder, progress, cache):
         asked.append(dict(precisions))
         folder.mkdir(parents=True, exist_ok=True)
         [target] = precisions
         (folder / "model.bin").write_bytes(bytes(2048))
-        progress("converting")
+        progress(0.5, "converting")
         return [write_card(folder, target, "model.bin", loaded.model.config.name)]
 
     monkeypatch.setattr("tinysam2.converters.convert.convert_model", convert)
@@ -127,7 +127,7 @@ def test_an_interrupted_conversion_leaves_the_earlier_artifacts_whole(
     run("convert", "tflite", "--output", tmp_path)
     earlier = contents(tmp_path)
 
-    def interrupted(loaded, precisions, folder, progress):
+    def interrupted(loaded, precisions, folder, progress, cache):
         (folder / "model.bin").write_bytes(b"half of the new one")
         raise KeyboardInterrupt
 

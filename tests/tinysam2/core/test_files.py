@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tinysam2.core import files
+from tinysam2.core import replacing
 from tinysam2.core.errors import InputError
-from tinysam2.core.files import atomic_path, check_output_file, check_output_folder
+from tinysam2.core.files import atomic_path, atomic_paths, check_output_file, check_output_folder
+from tinysam2.core.leftovers import recover
 
 
 def names(folder: Path) -> list[str]:
@@ -89,7 +90,7 @@ def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
     target = tmp_path / "bundle"
     target.mkdir()
     (target / "old").write_text("old")
-    monkeypatch.setattr(files, "_exchanged", lambda new, path: False)
+    monkeypatch.setattr(replacing, "_exchanged", lambda new, path: False)
     rename, calls = os.replace, []
 
     def interrupted(source, destination):
@@ -103,6 +104,73 @@ def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
         write_folder(target, "new")
     assert names(target) == ["old"]
     assert names(tmp_path) == ["bundle"]
+
+
+def made(target: Path, text: str) -> None:
+    """Writes a file, or a folder with one."""
+    if target.suffix == ".zip":
+        target.write_text(text)
+    else:
+        target.mkdir()
+        (target / "entry").write_text(text)
+
+
+def texts(places: list[Path]) -> list[str | None]:
+    inner = [place if place.suffix == ".zip" else place / "entry" for place in places]
+    return [path.read_text() if path.exists() else None for path in inner]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("failing_rename", range(1, 9))
+def test_several_outputs_take_their_places_together_or_not_at_all(
+    tmp_path, monkeypatch, failing_rename, failure, exchange
+):
+    """Whichever rename fails once."""
+    places = [tmp_path / name for name in ("ios", "ios.zip", "android", "android.zip")]
+    for place in places[:3]:
+        made(place, "old")
+    if not exchange:
+        monkeypatch.setattr(replacing, "_exchanged", lambda new, path: False)
+    rename, calls = os.replace, []
+
+    def interrupted(source, destination):
+        calls.append(source)
+        if len(calls) == failing_rename:
+            raise failure
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    try:
+        with atomic_paths(places) as temporaries:
+            for temporary in temporaries:
+                made(temporary, "new")
+    except failure:
+        pass
+    # The first rename decides.
+    assert texts(places) == (["old", "old", "old", None] if failing_rename == 1 else ["new"] * 4)
+    # What a rename that failed has left of the former ones, the next command removes.
+    recover(tmp_path)
+    assert names(tmp_path) == sorted(place.name for place in places if place.exists())
+
+
+def test_where_one_of_several_outputs_cannot_be_put_none_is(tmp_path):
+    places = [tmp_path / name for name in ("ios", "ios.zip")]
+    made(places[0], "old")
+    places[1].mkdir()
+    with (
+        pytest.raises(InputError, match=r"ios\.zip: it is a folder; name a file"),
+        atomic_paths(places) as temporaries,
+    ):
+        list(map(made, temporaries, ["new", "new"]))
+    assert texts(places[:1]) == ["old"]
+    assert names(tmp_path) == ["ios", "ios.zip"]
+
+
+def test_several_outputs_lie_in_one_folder(tmp_path):
+    apart = [tmp_path / "a", tmp_path / "b" / "c"]
+    with pytest.raises(ValueError, match="must lie in one folder"), atomic_paths(apart):
+        pass
 
 
 def test_a_link_stays_and_what_it_names_is_replaced(tmp_path):

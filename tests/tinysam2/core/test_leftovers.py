@@ -15,11 +15,11 @@ from tinysam2.core.leftovers import recover
 KILLED_AT_EACH_STEP = """
 import json, os, signal, sys
 from pathlib import Path
-from tinysam2.core import files
+from tinysam2.core import files, replacing
 
 root, kind, steps_left = Path(sys.argv[1]), sys.argv[2], 0
-if kind == "fallback":
-    files._exchanged = lambda new, path: False
+if kind.endswith("fallback"):
+    replacing._exchanged = lambda new, path: False
 WATCHED = {"open", "fcntl.flock", "shutil.rmtree"}
 WATCHED |= {"os." + name for name in ("listdir", "mkdir", "remove", "rename", "rmdir", "scandir")}
 
@@ -31,6 +31,14 @@ def kill(event, _):
             os.kill(os.getpid(), signal.SIGKILL)
 
 def replace(target):
+    if kind.startswith("several"):
+        with files.atomic_paths([target, target.with_name("out.zip"), target.with_name("other")]) as [one, zipped, two]:
+            for folder in (one, two):
+                folder.mkdir()
+                (folder / "one").write_text("new")
+                (folder / "two").write_text("new")
+            zipped.write_text("new")
+        return
     with files.atomic_path(target) as temporary:
         if kind == "file":
             temporary.write_text("new")
@@ -45,9 +53,12 @@ def made(step):
     if kind == "file":
         target.write_text("old")
     else:
-        target.mkdir()
-        (target / "one").write_text("old")
-        (target / "two").write_text("old")
+        for folder in [target] + [target.with_name("other")] * kind.startswith("several"):
+            folder.mkdir()
+            (folder / "one").write_text("old")
+            (folder / "two").write_text("old")
+    if kind.startswith("several"):
+        target.with_name("out.zip").write_text("old")
     return target
 
 replace(made(0))  # imports everything
@@ -104,6 +115,31 @@ def test_an_output_survives_a_kill_at_each_step(tmp_path, kind, told):
     assert found[0] == whole[0]
     assert found[-1] == whole[1]
     assert (missing > 0) == (kind == "fallback")
+
+
+@pytest.mark.parametrize("kind", ["several", "several-fallback"])
+def test_several_outputs_are_all_old_or_all_new_after_a_kill_at_each_step(tmp_path, kind, told):
+    command = [sys.executable, "-c", KILLED_AT_EACH_STEP, str(tmp_path), kind]
+    steps = int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+    found, mixed = [], 0
+    for step in range(1, steps + 1):
+        folder = tmp_path / str(step)
+        places = [folder / name for name in ("out", "out.zip", "other")]
+        left = [name for name in os.listdir(folder) if name.startswith(".") and not name.endswith(".lock")]
+        before = [text for place in places for text in text_of(place)]
+        mixed += len(set(before)) > 1
+        if kind == "several":
+            assert len(before) == 5, f"step {step}: each is whole"
+        told.clear()
+        check_output_folder(places[0])
+        after = [text for place in places for text in text_of(place)]
+        assert after in (["old"] * 5, ["new"] * 5), f"step {step}, after the next command"
+        assert sorted(os.listdir(folder)) == ["other", "out", "out.zip"], f"step {step}"
+        assert bool(told) == bool(left), f"step {step}: leftovers are told"
+        found.append(after[0])
+    assert (found[0], found[-1]) == ("old", "new")
+    assert found == sorted(found, reverse=True), "from one step on it is the new ones"
+    assert mixed > 0, "the moment between two renames was seen"
 
 
 def test_a_former_output_is_brought_back_with_a_sentence(tmp_path, told):

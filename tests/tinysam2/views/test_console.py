@@ -6,8 +6,11 @@ import sys
 from contextlib import redirect_stderr
 from io import StringIO
 
+from rich.console import Console
+from rich.progress import Progress
+
 from tinysam2.core.silencing import silenced
-from tinysam2.views.console import print_table, shown_steps
+from tinysam2.views.console import Steps, _Count, _Left, print_table, shown_steps
 
 
 def test_steps_are_seen_while_noise_is_silenced(capfd):
@@ -67,3 +70,33 @@ def test_a_counter_begins_its_step_and_takes_how_many_are_done(capfd):
         done(1)
         done(2)
     assert capfd.readouterr().err == "validating\n"
+
+
+def test_a_step_told_in_shares_is_a_line_each_with_its_share(capfd):
+    with shown_steps() as steps:
+        show = steps.shares("converting")
+        show(0, "LiteRT: exporting")
+        show(0.25, "LiteRT: writing")
+    assert capfd.readouterr().err.splitlines() == ["converting", "  0% LiteRT: exporting", " 25% LiteRT: writing"]
+
+
+def test_what_is_left_of_a_step_told_in_shares_follows_from_its_pace_and_counts_down():
+    clock = [100.0]
+    live = Progress(get_time=lambda: clock[0], console=Console(file=StringIO()))
+    steps, count, left = Steps(live.console, live), _Count(), _Left()
+
+    def shown() -> tuple[str, str]:
+        return count.render(live.tasks[0]).plain, left.render(live.tasks[0]).plain
+
+    show = steps.shares("converting")
+    show(0, "LiteRT: exporting")
+    assert shown() == ("0%", "")
+    clock[0] += 10
+    show(0.25, "LiteRT: writing")
+    assert shown() == ("25%", "0:00:30 left")
+    clock[0] += 12
+    assert shown() == ("25%", "0:00:18 left")
+    steps.begin("validating", 40)
+    assert shown()[0].strip() == "0/40"
+    steps.begin("writing")
+    assert shown() == ("", "")

@@ -113,7 +113,7 @@ def test_artifacts_that_cannot_be_loaded_are_refused_as_anywhere(tmp_path):
 
 
 def test_a_process_that_dies_says_its_last_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory_process, "sys", type("Sys", (), {"executable": str(tmp_path / "python"), "path": []}))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     (tmp_path / "python").write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
     (tmp_path / "python").chmod(0o755)
     with pytest.raises(RuntimeError, match="measures tflite ended with status 3: gone"):
