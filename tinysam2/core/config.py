@@ -145,10 +145,10 @@ class ModelConfig:
     mask_embedding_dim: int = 16
     fuser_layers: int = 2
     fuser_expansion: int = 4
+    bank: BankConfig = field(default_factory=BankConfig)
     fuser_kernel: int = 7
     mask_downsampler_widths: tuple[int, ...] = (4, 16, 64, 256)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
-    bank: BankConfig = field(default_factory=BankConfig)
 
     def __post_init__(self) -> None:
         for name in (
