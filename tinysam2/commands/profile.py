@@ -38,7 +38,8 @@ def command(preset: ModelConfig, as_json: bool) -> None:
     with shown_steps() as steps:
         steps.begin(f"counting {preset.name}")
         from tinysam2.validation.cost.count import model_cost
-        from tinysam2.validation.cost.peers import PEERS, missing
+        from tinysam2.validation.cost.peer_models import missing
+        from tinysam2.validation.cost.peers import PEERS
 
         cost = model_cost(preset)
         left_out = missing()
