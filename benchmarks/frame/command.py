@@ -1,5 +1,6 @@
 """`python -m benchmarks frame`."""
 
+import importlib
 import json
 import os
 import tempfile
@@ -158,7 +159,7 @@ def work_of(config: ModelConfig, peers: Sequence[str]) -> dict[str, Mapping[str,
 def own_package() -> str:
     """What keeps EdgeTAM's own package from being measured."""
     try:
-        import sam2.build_sam  # noqa: F401
+        importlib.import_module("sam2.build_sam")
     except Exception as error:  # its imports reach into packages that may be broken here
         return f"{OWN_PACKAGE} (EdgeTAM's own package): not available: {first_line(error)}"
     return f"{OWN_PACKAGE} (EdgeTAM's own package): not measured; its modules are those that transformers has rewritten"

@@ -82,7 +82,8 @@ class Contender:
 def contender(name: str, setting: Setting) -> Contender:
     """A model in the setting's runtime and precision; what is not lowered yet is. Raises InputError as `own_model`."""
     if setting.runtime == TORCH:
-        return _eager(name, setting)
+        with silenced():
+            return _eager(name, setting)
     return _own_lowered(setting) if name == OURS else _peer_lowered(name, setting)
 
 

@@ -19,7 +19,7 @@ SIZE, GRID, CHANNELS, MEMORY_CHANNELS = 1024, 64, 256, 64
 FRAMES, POINTERS = 7, 16
 POINTER_TOKENS = POINTERS * CHANNELS // MEMORY_CHANNELS
 
-LATENTS = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
+LATENTS: dict[str, Any] = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
 """EdgeTAM's memory tokens of one frame, global and local."""
 
 TOKENS = {SAM2_TINY: FRAMES * GRID**2, EDGETAM: FRAMES * sum(LATENTS.values())}
