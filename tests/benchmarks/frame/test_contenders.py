@@ -121,7 +121,8 @@ def small_products(monkeypatch):
 def test_int8_products_stay_near_float_ones(small_products):
     x = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
     [expected], [found] = gemm_program("fp32")(x=x), gemm_program("int8")(x=x)
-    assert (found - expected).abs().amax() < 0.1 * expected.abs().amax()
+    assert (found - expected).abs().amax() < 0.2 * expected.abs().amax()
+    assert not torch.equal(found, expected)
 
 
 @pytest.mark.e2e
