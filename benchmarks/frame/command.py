@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -49,6 +50,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--peers/--no-peers", default=True, show_default=True, help="SAM 2.1-tiny and EdgeTAM, random weights.")
 @click.option("--eager/--no-eager", default=True, show_default=True, help="Every model in PyTorch too.")
 @click.option("--lower", "lower", multiple=True, type=click.Choice(PEER_NAMES), help="Peers to lower.  [default: all]")
+@click.option("--beside", type=click.Choice(LOWERED), help="This model in another runtime too, in turn with the rest.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory, in fresh processes.")
 @click.option("--checkpoint", metavar="FILE", help="Weights.  [default: the preset's, else seeded; int8: from noise]")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write everything as JSON.")
@@ -98,14 +100,12 @@ def command(
         draw_report(found, plot_file, title)
 
 
-def measure(
-    setting: Setting, steps: Steps, rounds: int, peers: bool, eager: bool, lower: Sequence[str], memory: bool
-) -> dict:
-    """Lowers, runs and measures; returns the report. The options are the command's."""
+def measure(setting: Setting, steps: Steps, rounds: int, peers: bool, memory: bool, **who: Any) -> dict:
+    """Lowers, runs and measures; returns the report. The options are the command's; who: those of `entrants`."""
     left_out = [reason] if peers and (reason := missing()) else []
     names = PEER_NAMES if peers and not left_out else ()
     contenders = []
-    for name, where in entrants(setting, names, eager, lower):
+    for name, where in entrants(setting, names, **who):
         steps.begin(f"preparing {name} in {_title(where.runtime)}")
         contenders.append((contender(name, where), where))
     steps.begin("preparing the matrix products")
@@ -134,10 +134,15 @@ def measure(
 
 
 def entrants(
-    setting: Setting, peers: Sequence[str], eager: bool, lower: Sequence[str]
+    setting: Setting, peers: Sequence[str], eager: bool, lower: Sequence[str] = (), beside: str | None = None
 ) -> Iterator[tuple[str, Setting]]:
-    """Who runs and how: this model first, each peer as it is lowered, then all of them eager."""
+    """Who runs and how: this model first, each peer as it is lowered, then all of them eager.
+
+    lower: the peers that are lowered; none: all. beside: another runtime for this model.
+    """
     yield OURS, setting
+    if beside not in (None, setting.runtime):
+        yield OURS, replace(setting, runtime=beside)
     if setting.runtime != TORCH:
         for name in peers:
             if not lower or name in lower:

@@ -111,6 +111,16 @@ def test_without_eager_only_lowered_ones_enter(tmp_path):
     assert names == [(OURS, "executorch"), ("EdgeTAM", "executorch")]
 
 
+def test_this_model_enters_in_two_runtimes_where_asked(tmp_path):
+    setting = Setting(preset("nano"), "tflite", "int8", 1, tmp_path)
+    entering = list(entrants(setting, (), eager=False, beside="executorch"))
+    assert [(name, where.runtime, where.precision) for name, where in entering] == [
+        (OURS, "tflite", "int8"),
+        (OURS, "executorch", "int8"),
+    ]
+    assert len(list(entrants(setting, (), eager=False, beside="tflite"))) == 1
+
+
 def test_this_model_enters_first_and_once(tmp_path):
     setting = Setting(preset("tinysam2"), "torch", "fp32", 1, tmp_path)
     assert [name for name, _ in entrants(setting, ("EdgeTAM",), True, ())] == [OURS, "EdgeTAM"]
