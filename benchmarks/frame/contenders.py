@@ -193,7 +193,8 @@ def _lower(slug: str, build: Callable[[str], Any], setting: Setting, precision: 
     """
     folder = setting.folder / "peers" / f"{slug}-{precision}"
     entry = TARGETS[setting.runtime]
-    converter = entry.load_converter()
+    with silenced():
+        converter = entry.load_converter()
     if not (folder / converter.FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         with silenced():
