@@ -41,7 +41,7 @@ def convert_model(
                 progress("exporting the programs")
                 model = with_float_weights(loaded.model) if float_weights else loaded.model
                 # LiteRT's converter would round the table to int8; it keeps the sines.
-                exported[float_weights] = list(export_programs(model, fold_position=quantized and not float_weights))
+                exported[float_weights] = list(export_programs(model, fold_tables=quantized and not float_weights))
             progress(f"converting to {entry.title} {precision} ({number} of {len(precisions)})")
             files = entry.load_converter().convert(exported[float_weights], precision, folder)
             card = ArtifactCard(

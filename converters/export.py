@@ -24,14 +24,14 @@ class ExportedModel:
         return self.program.spec.name
 
 
-def export_programs(model: TinySAM2, fold_position: bool = False) -> Iterator[ExportedModel]:
+def export_programs(model: TinySAM2, fold_tables: bool = False) -> Iterator[ExportedModel]:
     """Exports the four programs with fixed shapes and batch 1, in the order of the contract.
 
-    fold_position: see `MaskDecoderProgram`; where int8 values follow that a last bit could turn.
+    fold_tables: see `MaskDecoderProgram`; where int8 values follow that a last bit could turn.
     """
     for program in build_programs(model).values():
-        if fold_position and isinstance(program, MaskDecoderProgram):
-            program.fold_position()
+        if fold_tables and isinstance(program, MaskDecoderProgram):
+            program.fold_tables()
         example = {spec.name: torch.zeros(spec.shape) for spec in program.spec.inputs}
         with torch.no_grad():
             graph = torch.export.export(program, (), example, strict=False)

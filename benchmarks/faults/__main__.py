@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.command import Benchmark
 from benchmarks.converting import converted
 from benchmarks.faults.bench import KEPT, Bench, Broken, Fault, Remembering, copy_fault
 from benchmarks.faults.files import FILE_FAULTS, INTEGER_FAULTS
@@ -74,7 +75,7 @@ def break_one(bench: Bench, faults: Sequence[Fault], frames: int, steps: Steps) 
     return [found[fault.name] for fault in faults if fault.name in found]
 
 
-@click.command()
+@click.command(cls=Benchmark)
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR")
 @click.option(
     "--artifacts",
@@ -93,11 +94,7 @@ def main(output: Path, artifacts: Path | None, checkpoint: str | None, frames: i
       python -m benchmarks.faults --output faults
       python -m benchmarks.faults --output faults --only unmodified --only late-bank
     """
-    try:
-        findings = _findings(output, artifacts, checkpoint, frames, only)
-    except InputError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    findings = _findings(output, artifacts, checkpoint, frames, only)
     table = f"{markdown(findings)}\n{LEGEND}\n"
     write_text(output / "faults.md", table)
     write_text(output / "faults.json", json.dumps([finding.to_json() for finding in findings], indent=2) + "\n")

@@ -14,6 +14,7 @@ from litert_torch.quantize.quant_config import QuantConfig
 from tinysam2.converters.export import ExportedModel
 from tinysam2.converters.litert.flatbuffer import packed, parsed, shorten_names
 from tinysam2.converters.litert.float_operations import restore_float_operations
+from tinysam2.converters.litert.matrix_products import restore_matrix_products
 from tinysam2.core.files import atomic_path
 
 FILE = "tinysam2.tflite"
@@ -46,6 +47,7 @@ def convert(programs: Sequence[ExportedModel], precision: str, folder: Path) -> 
         written = parsed(temporary.read_bytes())
         if precision == "int8":
             restore_float_operations(written)
+        restore_matrix_products(written)
         shorten_names(written)
         temporary.write_bytes(packed(written))
     return {exported.name: FILE for exported in programs}

@@ -41,6 +41,27 @@ def shorten_names(model: schema.ModelT) -> None:
             uses[name] += 1
 
 
+def code_of(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    """The builtin code of an operator."""
+    return _builtin(model.operatorCodes[operator.opcodeIndex])
+
+
+def place_of_code(model: schema.ModelT, code: int, version: int) -> int:
+    """The place of a builtin code in the model, which gets it, of that version, where it has not."""
+    codes = [_builtin(entry) for entry in model.operatorCodes]
+    if code in codes:
+        return codes.index(code)
+    entry = schema.OperatorCodeT()
+    # Codes up to 127 fit the older field too, which older runtimes read.
+    entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, code, version
+    model.operatorCodes.append(entry)
+    return len(codes)
+
+
+def _builtin(entry: schema.OperatorCodeT) -> int:
+    return max(entry.builtinCode, entry.deprecatedBuiltinCode)
+
+
 def _module(name: str) -> str:
     """Of the converter's name, which joins every module's path and class, the first module's path alone.
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tinysam2.converters.litert.flatbuffer import code_of, place_of_code
+
 Code, Type = schema.BuiltinOperator, schema.TensorType
 
 ARITHMETIC = {Code.ADD, Code.GELU, Code.LOGISTIC, Code.MEAN, Code.MUL, Code.SUB, Code.SUM}
@@ -91,24 +93,10 @@ class _Graph:
 
     def _operator(self, code: int, source: int, result: int) -> schema.OperatorT:
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._opcode(code)
+        # Version 2 takes int8.
+        operator.opcodeIndex = place_of_code(self.model, code, version=2)
         operator.inputs, operator.outputs = np.array([source], np.int32), np.array([result], np.int32)
         return operator
 
-    def _opcode(self, code: int) -> int:
-        """The place of an operator's code in the model, which gets it where it has not."""
-        codes = [_builtin(entry) for entry in self.model.operatorCodes]
-        if code in codes:
-            return codes.index(code)
-        entry = schema.OperatorCodeT()
-        # Both fit the older field too, which older runtimes read. Version 2 takes int8.
-        entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, code, 2
-        self.model.operatorCodes.append(entry)
-        return len(codes)
-
     def _code(self, operator: schema.OperatorT) -> int:
-        return _builtin(self.model.operatorCodes[operator.opcodeIndex])
-
-
-def _builtin(entry: schema.OperatorCodeT) -> int:
-    return max(entry.builtinCode, entry.deprecatedBuiltinCode)
+        return code_of(self.model, operator)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.contract import MAX_AGE, QUALITY_LEVELS
 from tinysam2.core.empty_bank import empty_bank as empty_arrays
-from tinysam2.models.network.layers import one_hot, stable_rank
+from tinysam2.models.network.layers import one_hot, rank_in_steps, stable_rank
 from tinysam2.models.network.mask_decoder import DecodedFrame
 from tinysam2.models.network.position import grid_xy
 
@@ -116,7 +116,7 @@ class BankUpdate(nn.Module):
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
         counts = over_tokens(stays[:, :, None], self.config.pooled_tokens, count).flatten(1)[:, None]
         redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
-        pick = one_hot(stable_rank(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
+        pick = one_hot(rank_in_steps(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
         return pick @ tokens, pick @ xy
 
     def _informed_by_mask(self, mask_logits: Tensor) -> Tensor:

@@ -38,14 +38,10 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         image = (image - self.mean) / self.std
-        if torch.compiler.is_exporting():
-            # XNNPACK keeps channels last: told here, it turns the image before int8 rounds it, which is quicker.
-            image = image.contiguous(memory_format=torch.channels_last)
         s4, s8, s16, s32 = self.trunk(image)
         top_down = F.interpolate(self.laterals[3](s32), scale_factor=2.0, mode="nearest")
         features = self.laterals[2](s16) + top_down
-        outputs = features, self.project_s8(self.laterals[1](s8)), self.project_s4(self.laterals[0](s4))
-        return _contiguous(outputs) if torch.compiler.is_exporting() else outputs
+        return features, self.project_s8(self.laterals[1](s8)), self.project_s4(self.laterals[0](s4))
 
     def fuse(self) -> "ImageEncoder":
         """A copy for inference: RepViT fused, and each lateral merged with the projection that follows it.
@@ -59,12 +55,6 @@ class ImageEncoder(nn.Module):
         fused.laterals[0], fused.project_s4 = _merge(self.laterals[0], self.project_s4), nn.Identity()
         fused.laterals[1], fused.project_s8 = _merge(self.laterals[1], self.project_s8), nn.Identity()
         return fused
-
-
-def _contiguous(outputs: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The outputs as an app passes them on: their memory in the order of their axes."""
-    features, features_s8, features_s4 = (output.contiguous() for output in outputs)
-    return features, features_s8, features_s4
 
 
 def _merge(first: nn.Module, second: nn.Module) -> nn.Conv2d:

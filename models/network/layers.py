@@ -1,6 +1,7 @@
 """Small layers that several modules share, written so that every target lowers them well."""
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -69,13 +70,22 @@ class Upsample2x(nn.Module):
         self.conv = nn.Conv2d(in_channels, 4 * out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.conv(x), 2)
+        return shuffled(self.conv(x))
 
     @staticmethod
     def from_transposed(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weight [I, O, 2, 2] and bias [O] of the transposed convolution -> [4 O, I, 1, 1] and [4 O]."""
         inputs, outputs = weight.shape[:2]
         return weight.permute(1, 2, 3, 0).reshape(4 * outputs, inputs, 1, 1), bias.repeat_interleave(4)
+
+
+def shuffled(x: Tensor) -> Tensor:
+    """What `F.pixel_shuffle(x, 2)` does, [B, 4 C, H, W] -> [B, C, 2H, 2W], by transpositions, which delegates take."""
+    batch, channels, height, width = x.shape
+    # Each channel's four planes are its rows' halves above and below, each of left and right ones.
+    x = x.reshape(batch * channels // 2, 2, height * width, 1).transpose(1, 2)
+    x = x.reshape(batch * channels // 4, 2, height, 2 * width).transpose(1, 2)
+    return x.reshape(batch, channels // 4, 2 * height, 2 * width)
 
 
 QUERY_BLOCK = 1024
@@ -100,6 +110,31 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> T
     return torch.softmax(scores if mask is None else scores + mask, dim=-1) @ value
 
 
+def pooled_rows(x: Tensor, side: int, pool: int) -> Tensor:
+    """Means over pool x pool blocks of a grid in rows: [B, side^2, C] -> [B, (side/pool)^2, C]."""
+    if pool == 1:
+        return x
+    batch, _, channels = x.shape
+    cells = side // pool
+    rows = x.reshape(batch, cells, pool, side * channels).mean(2)
+    return rows.reshape(batch, cells * cells, pool, channels).mean(2)
+
+
+def in_windows(x: Tensor, side: int, window: int) -> Tensor:
+    """A grid in rows, window by window: [B, side^2, C] -> [B (side/window)^2, window^2, C]."""
+    batch, _, channels = x.shape
+    count = side // window
+    x = x.reshape(batch * count, window, count, window * channels).transpose(1, 2)
+    return x.reshape(batch * count * count, window * window, channels)
+
+
+def from_windows(x: Tensor, side: int, window: int) -> Tensor:
+    """What `in_windows` took apart: [B (side/window)^2, window^2, C] -> [B, side^2, C]."""
+    count, channels = side // window, x.shape[-1]
+    x = x.reshape(-1, count, window, window * channels).transpose(1, 2)
+    return x.reshape(-1, side * side, channels)
+
+
 def stable_rank(scores: Tensor) -> Tensor:
     """Position of each score in stable descending order, by comparison alone: [B, n] -> [B, n].
 
@@ -110,6 +145,24 @@ def stable_rank(scores: Tensor) -> Tensor:
     order = torch.arange(scores.shape[1], device=scores.device)
     earlier = (order[None, :] < order[:, None]).to(scores.dtype)
     return ((ahead > 0).to(scores.dtype) + (ahead == 0).to(scores.dtype) * earlier).sum(-1)
+
+
+LARGEST_SCORE = 8.0
+"""Bound of the scores that `rank_in_steps` takes, either way."""
+
+
+def rank_in_steps(scores: Tensor) -> Tensor:
+    """`stable_rank` of scores within `LARGEST_SCORE`, rounded to steps, for many scores: [B, n] -> [B, n].
+
+    The order is part of a whole number's last digits, so that no two are equal and a difference is 1 or more: clamping
+    counts who beats whom, where comparisons would leave XNNPACK for a hundred times a slower kernel, and who comes
+    first needs no table of n x n. The steps are the finest that float32 holds so: 1/1024 for 1,024 scores.
+    """
+    count = scores.shape[1]
+    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * LARGEST_SCORE * count)))
+    order = torch.arange(count, dtype=scores.dtype, device=scores.device)
+    keys = torch.round(scores * steps) * count - order
+    return torch.clamp(keys[:, None, :] - keys[:, :, None], 0, 1).sum(-1)
 
 
 def one_hot(index: Tensor, count: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.models.network.layers import MLP, LayerNorm2d, Upsample2x, attend, one_hot, stable_rank
+from tinysam2.models.network.position import fourier_of_grid
 from tinysam2.models.network.prompt_encoder import FramePrompt, PromptEncoder
 
 MASK_OUTPUTS = 4
@@ -155,9 +156,9 @@ class MaskDecoder(nn.Module):
     ) -> DecodedFrame:
         return self.choose(self.candidates(conditioned, features_s8, features_s4, prompt), prompt)
 
-    def grid_position(self) -> Tensor:
-        """Positions of the grid's cells in rows, [1, G * G, C]."""
-        return self.prompt_encoder.position.of_grid(self.grid).flatten(2).transpose(1, 2).contiguous()
+    def grid_tables(self) -> Tensor:
+        """What the positions of the grid's cells are made from, [4, G, C / 2]."""
+        return self.prompt_encoder.position.grid_tables(self.grid)
 
     def candidates(
         self,
@@ -165,11 +166,11 @@ class MaskDecoder(nn.Module):
         features_s8: Tensor,
         features_s4: Tensor,
         prompt: FramePrompt,
-        position: Tensor | None = None,
+        tables: Tensor | None = None,
     ) -> MaskCandidates:
         """Everything the decoder predicts, before a choice is made: what training looks at.
 
-        position: `grid_position`, where it was computed before.
+        tables: `grid_tables`, where they were computed before.
         """
         batch = conditioned.shape[0]
         points, point_mask = self.prompt_encoder.points(prompt.point_coords, prompt.point_labels)
@@ -177,8 +178,10 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat([own[None].expand(batch, -1, -1), points], dim=1)
         mask = torch.cat([torch.zeros_like(point_mask[:, :1]).expand(-1, own.shape[0]), point_mask], dim=1)
         image = conditioned + self.prompt_encoder.masks(prompt.mask_prompt, prompt.has_mask)
-        position = self.grid_position() if position is None else position
-        tokens, image = self.transformer(tokens, image, position, mask)
+        tables = self.grid_tables() if tables is None else tables
+        # 1 on every frame, which no converter knows: it would fold the positions into a constant of the grid's size.
+        always = (prompt.has_mask[:1, :, None] >= 0).to(tables.dtype)
+        tokens, image = self.transformer(tokens, image, fourier_of_grid(always * tables), mask)
 
         image = image.transpose(1, 2).reshape(conditioned.shape)
         image = F.gelu(self.upscale_norm(self.upscale1(image) + features_s8))

@@ -82,14 +82,18 @@ def by_axis(encoding: Tensor, side: int, neutral: float) -> tuple[Tensor, Tensor
 
 
 class GridSine(nn.Module):
-    """Adds the sine encoding of a whole grid, times a weight, to its rows: [B, side^2, dim] -> the same shape."""
+    """Adds the sine encoding of a whole grid, times a weight, to its rows: [B, (side/step)^2, dim] -> the same shape.
+
+    side: of the feature grid in cells; step: side of the blocks of cells that the rows stand for.
+    """
 
     rows: Tensor
     less_columns: Tensor
 
-    def __init__(self, dim: int, side: int, weight: float) -> None:
+    def __init__(self, dim: int, side: int, weight: float, step: int = 1) -> None:
         super().__init__()
-        rows, columns = by_axis(weight * SinePosition(dim, side)(grid_xy(side)), side, neutral=0.0)
+        encoding = weight * SinePosition(dim, side)(grid_xy(side, step))
+        rows, columns = by_axis(encoding, side // step, neutral=0.0)
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("less_columns", -columns, persistent=False)
 
@@ -99,18 +103,21 @@ class GridSine(nn.Module):
 
 
 class GridRotary(nn.Module):
-    """What `rotate` does, for a whole grid's rows in order: [B, side^2, dim] -> the same shape."""
+    """What `rotate` does, for a whole grid's rows in order: [B, (side/step)^2, dim] -> the same shape.
+
+    side: of the feature grid in cells; step: side of the blocks of cells that the rows stand for.
+    """
 
     cos_rows: Tensor
     cos_columns: Tensor
     sin_rows: Tensor
     sin_columns: Tensor
 
-    def __init__(self, dim: int, side: int) -> None:
+    def __init__(self, dim: int, side: int, step: int = 1) -> None:
         super().__init__()
-        cos, sin = AxialRotary(dim)(grid_xy(side))
+        cos, sin = AxialRotary(dim)(grid_xy(side, step))
         for name, table in (("cos", torch.cat([cos, cos], dim=-1)), ("sin", torch.cat([-sin, sin], dim=-1))):
-            rows, columns = by_axis(table, side, neutral=1.0)
+            rows, columns = by_axis(table, side // step, neutral=1.0)
             self.register_buffer(f"{name}_rows", rows, persistent=False)
             self.register_buffer(f"{name}_columns", columns, persistent=False)
 
@@ -153,7 +160,19 @@ class FourierPosition(nn.Module):
         angle = 2 * math.pi * ((2 * xy - 1) @ self.gaussian)
         return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1)
 
-    def of_grid(self, side: int) -> Tensor:
-        """Encoding of a side x side grid's cell centres: [1, dim, side, side]."""
-        centres = (grid_xy(side).to(self.gaussian) + 0.5) / side
-        return self(centres).transpose(0, 1).reshape(1, -1, side, side)
+    def grid_tables(self, side: int) -> Tensor:
+        """Sine and cosine of the angles of a side x side grid's columns, then of its rows: [4, side, dim/2]."""
+        centres = (torch.arange(side).to(self.gaussian) + 0.5) / side
+        of_columns, of_rows = (2 * math.pi * (2 * centres[:, None] - 1) * axis for axis in self.gaussian)
+        return torch.stack([of_columns.sin(), of_columns.cos(), of_rows.sin(), of_rows.cos()])
+
+
+def fourier_of_grid(tables: Tensor) -> Tensor:
+    """Fourier encoding of a whole grid in rows, from `FourierPosition.grid_tables`: [1, side^2, dim].
+
+    A cell's angle is its column's and its row's together.
+    """
+    sin_x, cos_x = tables[0:1], tables[1:2]
+    sin_y, cos_y = tables[2][:, None], tables[3][:, None]
+    encoding = torch.cat([sin_x * cos_y + cos_x * sin_y, cos_x * cos_y - sin_x * sin_y], dim=-1)
+    return encoding.reshape(1, -1, encoding.shape[-1])

@@ -35,22 +35,22 @@ class MemoryAttentionProgram(Program):
 
 class MaskDecoderProgram(Program):
     module: MaskDecoder
-    position: Tensor | None
+    tables: Tensor | None
 
     def __init__(self, spec: ProgramSpec, module: MaskDecoder) -> None:
         super().__init__(spec, module)
-        self.register_buffer("position", None)
+        self.register_buffer("tables", None)
 
-    def fold_position(self) -> None:
-        """Keeps the grid's positions as a constant from now on, for a converter that would fold their sines and
-        cosines by an arithmetic of its own: a last bit turns values between two integers."""
-        self.position = self.module.grid_position().detach()
+    def fold_tables(self) -> None:
+        """Keeps the sines and cosines of the grid's columns and rows as constants from now on, for a converter that
+        would fold them by an arithmetic of its own: a last bit turns values between two integers."""
+        self.tables = self.module.grid_tables().detach()
 
     def forward(
         self, conditioned: Tensor, features_s8: Tensor, features_s4: Tensor, **prompt: Tensor
     ) -> tuple[Tensor, ...]:
         given = FramePrompt(**prompt)
-        candidates = self.module.candidates(conditioned, features_s8, features_s4, given, self.position)
+        candidates = self.module.candidates(conditioned, features_s8, features_s4, given, self.tables)
         return tuple(self.module.choose(candidates, given))
 
 

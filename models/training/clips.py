@@ -11,10 +11,11 @@ from torch.utils.data import Dataset
 
 from tinysam2.core.config import ModelConfig
 from tinysam2.core.errors import InputError
+from tinysam2.data.other_filters import CONTRACT, OTHER_FILTERS
 from tinysam2.data.sequence import AnnotatedSequence
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.training import synthesis
-from tinysam2.models.training.footage import CONTRACT, OTHER_FILTERS, Footage
+from tinysam2.models.training.footage import Footage
 from tinysam2.models.training.memory_noise import random_memory_noise
 from tinysam2.models.training.prompts import random_prompt
 from tinysam2.models.training.settings import Stage, TrainingSettings

@@ -7,38 +7,11 @@ import numpy as np
 from PIL import Image
 
 from tinysam2.core.errors import InputError
-from tinysam2.data.resampling import resize_image
+from tinysam2.data.other_filters import CONTRACT, resized
 from tinysam2.data.sequence import AnnotatedSequence
 
 CANVAS = 1.25
 """Side of a kept frame over the side of the model's input: what zooming in has left to show."""
-
-CONTRACT, PLAIN_BILINEAR = "contract", "plain bilinear"
-"""The frame contract's filter, and bilinear between four pixels without antialiasing, as GPUs sample."""
-
-_PILLOW = {
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "hamming": Image.Resampling.HAMMING,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
-OTHER_FILTERS = (*_PILLOW, PLAIN_BILINEAR)
-"""What an app may resize its frames by in place of the contract's filter."""
-
-
-def resized(frame: np.ndarray, side: int, how: str = CONTRACT) -> np.ndarray:
-    """uint8 [H, W, 3] -> uint8 [side, side, 3]; how: `CONTRACT` or one of `OTHER_FILTERS`."""
-    if how == CONTRACT:
-        return resize_image(frame, side, side)
-    image = Image.fromarray(frame)
-    if how in _PILLOW:
-        return np.asarray(image.resize((side, side), _PILLOW[how]))
-    across, down = image.width / side, image.height / side
-    # A transform samples at pixels' centres, and its filter is not widened where it shrinks.
-    matrix = (across, 0, 0, 0, down, 0)
-    return np.asarray(image.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
 
 
 class Footage:
@@ -69,7 +42,7 @@ class Footage:
     def picture(self, video: int, index: int, how: str = CONTRACT) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 RGB [side, side, 3] and ids uint8 [side, side] of a frame, or None where it is not annotated.
 
-        how: the filter that the frame is resized by (`resized`).
+        how: the filter that the frame is resized by (`tinysam2.data.other_filters.resized`).
         """
         key = (video, index, how)
         if key not in self._cache:

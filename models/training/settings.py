@@ -37,7 +37,7 @@ class Augmentation:
     bend: of what is set in motion, that bends. blob: of what is cut out and pasted, that is a random shape of a
     picture in the place of an object. memory_noise: whose memory is made wrong in a place; see
     `tinysam2.models.training.memory_noise`. resize: whose frames are resized by another filter than the frame
-    contract's, as an app may do; see `tinysam2.models.training.footage.OTHER_FILTERS`.
+    contract's, as an app may do; see `tinysam2.data.other_filters.OTHER_FILTERS`.
     """
 
     warp: float = 0.9

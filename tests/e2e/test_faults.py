@@ -10,10 +10,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import torch
 
 from tinysam2.core.targets import TARGETS
 from tinysam2.data.sample_clip import write_sample_clip
-from tinysam2.models.network import image_encoder
+from tinysam2.models.network.image_encoder import ImageEncoder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,7 +137,12 @@ def test_artifacts_of_other_weights_fail(run_tinysam2, artifacts, clip, loaded, 
 def test_channels_last_outputs_fail_the_layout_gate_and_the_clip_on_raw_memory(run_tinysam2, clip, loaded, tmp_path):
     from tinysam2.converters.convert import convert_model
 
-    with mock.patch.object(image_encoder, "_contiguous", lambda outputs: outputs):
+    encode = ImageEncoder.forward
+
+    def channels_last(encoder, image):
+        return tuple(output.contiguous(memory_format=torch.channels_last) for output in encode(encoder, image))
+
+    with mock.patch.object(ImageEncoder, "forward", channels_last):
         convert_model(loaded, {"executorch": "fp32"}, tmp_path)
 
     result = run_tinysam2("validate", tmp_path, "--clip", clip, "--frames", 2, "--json")

@@ -34,9 +34,13 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="fuzz-"))
     corpus = options.corpus or scratch / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
+    file = scratch / reader.name
+    file.parent.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(reader.seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
-    file = scratch / reader.name
+        file.write_bytes(seed)
+        # Not suppressed: a reader that refuses the seeds is fuzzed no further than its first check.
+        read(file)
 
     def once(content: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,15 @@ def main() -> None:
             read(file)
 
     flags = [f"-max_total_time={options.seconds}", "-timeout=30", "-rss_limit_mb=4096", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], *flags, str(corpus)], once)
+    mutators = {}
+    if reader.mutate:
+        # Now and then the bytes themselves, since a file may be damaged anywhere.
+        def mutate(content: bytes, max_size: int, seed: int) -> bytes:
+            bytewise = seed % 4 == 0
+            return (atheris.Mutate(content, max_size) if bytewise else reader.mutate(content, seed))[:max_size]
+
+        mutators["custom_mutator"] = mutate
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], once, **mutators)
     atheris.Fuzz()
 
 

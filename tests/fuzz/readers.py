@@ -1,42 +1,51 @@
 """The readers that can be fuzzed: how each is called, and small valid files to begin with."""
 
+import hashlib
 import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tests.fuzz.mutators import mutated_header, mutated_model
+
+if TYPE_CHECKING:
+    from tinysam2.core.config import ModelConfig
 
 
 @dataclass(frozen=True)
 class FuzzedReader:
     """name: of the file, in folders where its reader wants them. load: imports the reader. seeds: valid files.
 
-    instrumented: packages whose Python code guides the run.
+    instrumented: packages whose Python code guides the run. mutate: a file and a random seed -> another file, where
+    changed bytes alone would seldom be read beyond their frame.
     """
 
     name: str
     load: Callable[[], Callable[[Path], Any]]
     seeds: Callable[[], Iterator[bytes]]
     instrumented: tuple[str, ...] = ("tinysam2",)
+    mutate: Callable[[bytes, int], bytes] | None = None
 
 
-def _load_png() -> Callable[[Path], Any]:
+def _load_picture() -> Callable[[Path], Any]:
     from tinysam2.data.clips import read_picture
+
+    return read_picture
+
+
+def _load_mask() -> Callable[[Path], Any]:
     from tinysam2.data.masks import read_mask
 
-    def both(path: Path) -> None:
-        read_picture(path)
-        read_mask(path)
-
-    return both
+    return read_mask
 
 
-def _png_seeds() -> Iterator[bytes]:
+def _png_seeds(*modes: str) -> Iterator[bytes]:
     from PIL import Image
 
-    for mode in ("L", "P", "1", "RGB"):
+    for mode in modes:
         file = io.BytesIO()
         image = Image.new(mode, (8, 6), 1)
         image.save(file, "PNG")
@@ -68,12 +77,21 @@ def _video_seeds() -> Iterator[bytes]:
         yield path.read_bytes()
 
 
+def _smallest_model() -> "ModelConfig":
+    """A model whose checkpoints are small enough to be mutated."""
+    from tinysam2.core.config import BankConfig, ModelConfig, RepViTConfig
+
+    heads = {"decoder_heads": 1, "decoder_feedforward_dim": 4, "mask_embedding_dim": 4, "decoder_layers": 1}
+    memory = {"memory_layers": 1, "memory_feedforward_dim": 4, "fuser_layers": 1, "fuser_expansion": 1}
+    repvit, bank = RepViTConfig((2, 2, 2, 2), (1, 1, 1, 1)), BankConfig(slots=2, pointers=2, tokens_per_frame=1)
+    return ModelConfig("smallest", 32, repvit, hidden_dim=16, memory_dim=4, bank=bank, **heads, **memory)
+
+
 def _load_safetensors() -> Callable[[Path], Any]:
-    from tinysam2.core.config import preset
     from tinysam2.models.weights.checkpoint import load_model
     from tinysam2.models.weights.importing.reading import read_state
 
-    config = preset("nano")
+    config = _smallest_model()
 
     def both(path: Path) -> None:
         read_state(path)
@@ -83,11 +101,16 @@ def _load_safetensors() -> Callable[[Path], Any]:
 
 
 def _safetensors_seeds() -> Iterator[bytes]:
-    import torch
     from safetensors.torch import save
 
-    yield save({"a": torch.ones(2, 3), "b": torch.zeros(2)}, {"licence": "MIT", "trained_on": '["DAVIS"]'})
-    yield save({"a": torch.ones(2, dtype=torch.int8)}, {"recipe": "[]"})
+    from tinysam2.models.quantization.conversion import freeze, quantization_aware
+    from tinysam2.models.quantization.recipe import DEFAULT_RECIPE
+    from tinysam2.models.weights.checkpoint import RECIPE, seeded_model
+
+    model = seeded_model(_smallest_model())
+    quantized = freeze(quantization_aware(model, DEFAULT_RECIPE))
+    yield save(model.state_dict(), {"licence": "MIT", "trained_on": '["DAVIS"]'})
+    yield save(quantized.state_dict(), {RECIPE: DEFAULT_RECIPE.to_json()})
 
 
 def _load_sav() -> Callable[[Path], Any]:
@@ -103,25 +126,41 @@ def _sav_seeds() -> Iterator[bytes]:
 
 
 def _load_prompts() -> Callable[[Path], Any]:
+    from PIL import Image
+
     from tinysam2.data.clips import Clip
     from tinysam2.data.prompts_file import prompts_by_frame, read_prompts_file
 
     clip = Clip("pond", 96, 72, 24.0, 4, lambda: iter(()))
-    return lambda path: prompts_by_frame(read_prompts_file(path), clip)
+
+    def read(path: Path) -> None:
+        mask = path.with_name("mask.png")
+        if not mask.exists():
+            Image.new("L", (96, 72), 255).save(mask)
+        prompts_by_frame(read_prompts_file(path), clip)
+
+    return read
 
 
 def _prompts_seeds() -> Iterator[bytes]:
     entry = {"frame": 0, "object": 1}
     yield json.dumps([{**entry, "points": [[4, 3, 0]], "box": [1, 2, 9, 9]}]).encode()
-    yield json.dumps([{**entry, "mask": "a.png"}]).encode()
+    yield json.dumps([{**entry, "mask": "mask.png"}]).encode()
     yield json.dumps([{**entry, "points": [[4, 3]]}, {"frame": 2, "object": 1, "remove": True}]).encode()
+
+
+CARD_ARTIFACT = b"an artifact"
 
 
 def _load_card() -> Callable[[Path], Any]:
     from tinysam2.core.artifacts import read_card
     from tinysam2.core.targets import target
 
-    return lambda path: read_card(path.parent, target("tflite"))
+    def read(path: Path) -> None:
+        (path.parent / "model.tflite").write_bytes(CARD_ARTIFACT)
+        read_card(path.parent, target("tflite"))
+
+    return read
 
 
 def _card_seeds() -> Iterator[bytes]:
@@ -130,7 +169,8 @@ def _card_seeds() -> Iterator[bytes]:
     from tinysam2.core.contract import program_contract
 
     files = dict.fromkeys(program_contract(preset("nano")), "model.tflite")
-    card = ArtifactCard("tflite", "nano", "fp32", "float32", files, "w", "ab", True, {"a": "1"})
+    digests = {"model.tflite": hashlib.sha256(CARD_ARTIFACT).hexdigest()}
+    card = ArtifactCard("tflite", "nano", "fp32", "float32", files, "w", "ab", True, {"a": "1"}, digests=digests)
     yield json.dumps(asdict(card)).encode()
 
 
@@ -173,7 +213,12 @@ def _tflite_seeds() -> Iterator[bytes]:
     yield bytes(builder.Output())
 
 
-MODEL_ITEM = {"author": "com.apple.CoreML", "name": "model.mlmodel", "path": "com.apple.CoreML/model.mlmodel"}
+MODEL_ITEM = {
+    "author": "com.apple.CoreML",
+    "description": "CoreML Model Specification",
+    "name": "model.mlmodel",
+    "path": "com.apple.CoreML/model.mlmodel",
+}
 MODEL_PLACE = f"a.mlpackage/Data/{MODEL_ITEM['path']}"
 
 
@@ -191,11 +236,15 @@ def _load_mlpackage() -> Callable[[Path], Any]:
 
 def _mlpackage_seeds() -> Iterator[bytes]:
     import coremltools as ct
+    import numpy as np
     from coremltools.converters.mil import Builder
 
-    @Builder.program(input_specs=[Builder.TensorSpec(shape=(1, 4))])
+    # Small enough that its weights lie in the model, not in a file beside it.
+    @Builder.program(input_specs=[Builder.TensorSpec(shape=(1, 2, 4, 4))])
     def program(x):
-        return Builder.relu(x=x)
+        convolved = Builder.conv(x=x, weight=np.ones((2, 2, 1, 1), np.float32), strides=[1, 1])
+        pooled = Builder.reduce_mean(x=Builder.relu(x=convolved), axes=[2, 3], keep_dims=False)
+        return Builder.softmax(x=Builder.concat(values=[pooled, pooled], axis=1), axis=1)
 
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "a.mlpackage"
@@ -204,13 +253,18 @@ def _mlpackage_seeds() -> Iterator[bytes]:
 
 
 READERS = {
-    "png": FuzzedReader("a.png", _load_png, _png_seeds, ("tinysam2", "PIL")),
+    "picture": FuzzedReader(
+        "a.png", _load_picture, lambda: _png_seeds("L", "P", "1", "RGB", "RGBA"), ("tinysam2", "PIL")
+    ),
+    "mask": FuzzedReader("a.png", _load_mask, lambda: _png_seeds("L", "P", "1"), ("tinysam2", "PIL")),
     "video": FuzzedReader("a.mp4", _load_video, _video_seeds),
-    "safetensors": FuzzedReader("a.safetensors", _load_safetensors, _safetensors_seeds),
+    "safetensors": FuzzedReader("a.safetensors", _load_safetensors, _safetensors_seeds, mutate=mutated_header),
     "sav-json": FuzzedReader("a.json", _load_sav, _sav_seeds),
     "prompts-json": FuzzedReader("a.json", _load_prompts, _prompts_seeds),
     "card-json": FuzzedReader("tflite.json", _load_card, _card_seeds),
     "pte": FuzzedReader("a.pte", _load_pte, _pte_seeds, ("tinysam2", "executorch.exir._serialize")),
     "tflite": FuzzedReader("a.tflite", _load_tflite, _tflite_seeds, ("tinysam2", "ai_edge_litert.schema_py_generated")),
-    "mlpackage": FuzzedReader(MODEL_PLACE, _load_mlpackage, _mlpackage_seeds, ("tinysam2", "coremltools")),
+    "mlpackage": FuzzedReader(
+        MODEL_PLACE, _load_mlpackage, _mlpackage_seeds, ("tinysam2", "coremltools"), mutated_model
+    ),
 }

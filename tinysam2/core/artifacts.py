@@ -81,6 +81,7 @@ def read_card(folder: Path, target: Target) -> ArtifactCard:
         card = ArtifactCard(**parse_json(path.read_text(encoding="utf-8")))
         described = (
             card.target == target.name
+            and isinstance(card.files, dict)
             and set(card.files) == set(program_contract(PRESETS[card.preset]))
             and card.io_dtype == target.precisions.get(card.precision)
             and isinstance(card.trained, bool)

@@ -94,10 +94,41 @@ DENSE_BANK = BankConfig(spatial_pool=1, tokens_per_frame=None, quality_managemen
 
 
 @dataclass(frozen=True)
+class AttentionConfig:
+    """How finely memory attention looks at a frame; sides of blocks and windows in cells of the feature grid.
+
+    query_pool: each block of query_pool x query_pool cells is one query, and what it remembers is enlarged and added
+        to the cells' own features (1: every cell is a query).
+    key_pool: keys and values of self-attention are means over key_pool x key_pool queries (1: none).
+    window: self-attention within windows of window x window queries (None: the whole grid).
+
+    With the defaults this is SAM 2.1's memory attention; the others are this project's.
+    """
+
+    query_pool: int = 1
+    key_pool: int = 1
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        require_field(self.query_pool >= 1, self, "query_pool", "at least 1")
+        require_field(self.key_pool >= 1, self, "key_pool", "at least 1")
+        window = self.window
+        require_field(
+            window is None or (window >= 1 and window % self.key_pool == 0),
+            self,
+            "window",
+            "a multiple of key_pool, or None for no windows",
+        )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shapes of a TinySAM 2. Widths are channel counts, sizes are pixels.
 
     name: the preset's name. image_size: side of the square input (S). hidden_dim: C. memory_dim: D.
+    mask_downsampler_widths: channels behind each strided convolution that takes a mask to the feature grid; the mask
+    is enlarged to the side that they halve to it. SAM 2.1 has four, from the image's side; with two, the mask logits
+    are taken as they are. fuser_kernel: side of the memory fuser's depthwise kernels.
     Heads are named as in SAM 2.1's configuration; the defaults are SAM 2.1's, with 2 memory layers.
     """
 
@@ -114,6 +145,9 @@ class ModelConfig:
     mask_embedding_dim: int = 16
     fuser_layers: int = 2
     fuser_expansion: int = 4
+    fuser_kernel: int = 7
+    mask_downsampler_widths: tuple[int, ...] = (4, 16, 64, 256)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
     bank: BankConfig = field(default_factory=BankConfig)
 
     def __post_init__(self) -> None:
@@ -144,6 +178,16 @@ class ModelConfig:
             "a multiple of 4 that divides hidden_dim, since a pointer is split into tokens of this width",
         )
         require_field(self.mask_embedding_dim % 4 == 0, self, "mask_embedding_dim", "a multiple of 4")
+        kernel = self.fuser_kernel
+        require_field(kernel >= 1 and kernel % 2 == 1, self, "fuser_kernel", "a positive odd number")
+        widths = self.mask_downsampler_widths
+        require_field(
+            len(widths) >= 2 and all(width >= 1 for width in widths),
+            self,
+            "mask_downsampler_widths",
+            "two or more positive channel counts",
+        )
+        self._check_attention()
         if self.grid % self.bank.spatial_pool:
             raise ValueError(
                 f"BankConfig.spatial_pool is {self.bank.spatial_pool}; it must divide the feature grid, {self.grid}"
@@ -153,6 +197,22 @@ class ModelConfig:
                 f"BankConfig.tokens_per_frame is {self.bank.tokens_per_frame}; it must be at most the "
                 f"{self.pooled_tokens} tokens that pooling leaves of a frame"
             )
+
+    def _check_attention(self) -> None:
+        attention = self.attention
+        if self.grid % attention.query_pool:
+            raise ValueError(
+                f"AttentionConfig.query_pool is {attention.query_pool}; it must divide the feature grid, {self.grid}"
+            )
+        for name in ("key_pool", "window"):
+            side = getattr(attention, name)
+            if side and self.query_grid % side:
+                raise ValueError(f"AttentionConfig.{name} is {side}; it must divide the query grid, {self.query_grid}")
+
+    @property
+    def query_grid(self) -> int:
+        """Side of the grid of memory attention's queries."""
+        return self.grid // self.attention.query_pool
 
     @property
     def grid(self) -> int:

@@ -1,5 +1,7 @@
 """Each shared layer equals what it stands for."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,18 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from tinysam2.models.network.layers import MASKED, MLP, LayerNorm2d, Upsample2x, attend, one_hot, stable_rank
+from tinysam2.models.network.layers import (
+    LARGEST_SCORE,
+    MASKED,
+    MLP,
+    LayerNorm2d,
+    Upsample2x,
+    attend,
+    one_hot,
+    rank_in_steps,
+    shuffled,
+    stable_rank,
+)
 
 scores = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.5, 1.0]) | st.floats(-9, 9, width=32), min_size=1, max_size=12)
 
@@ -85,3 +98,25 @@ def test_an_mlp_has_relu_between_its_layers_and_none_after_the_last(layers):
     x = seeded(5, 4)
     assert [layer.in_features for layer in mlp.layers] == [4, *[6] * (layers - 1)]
     assert torch.equal(mlp(x), nn.Sequential(*with_relu)(x))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(scores.map(lambda values: [value / 2 for value in values]))
+def test_rank_in_steps_is_the_stable_rank_of_scores_rounded_to_its_steps(values):
+    given = torch.tensor([values]).clamp(-LARGEST_SCORE, LARGEST_SCORE)
+    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * LARGEST_SCORE * len(values))))
+    assert torch.equal(rank_in_steps(given), stable_rank(torch.round(given * steps)))
+
+
+@pytest.mark.parametrize("count", [64, 1024, 4096])
+def test_every_rank_is_given_once_however_many_scores_there_are(count):
+    values = seeded(1, count).clamp(-LARGEST_SCORE, LARGEST_SCORE)
+    values[:, ::3] = LARGEST_SCORE
+    values[:, 1::3] = -LARGEST_SCORE
+    assert torch.equal(rank_in_steps(values).sort()[0], torch.arange(count)[None].float())
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 3, 5), (2, 4, 1, 1), (2, 12, 4, 2)])
+def test_shuffled_is_the_pixel_shuffle(shape):
+    x = seeded(*shape)
+    assert torch.equal(shuffled(x), F.pixel_shuffle(x, 2))

@@ -16,7 +16,7 @@ from tinysam2.models.network.bank import MemoryBank, empty_bank
 from tinysam2.models.network.image_encoder import ImageEncoder
 from tinysam2.models.network.mask_decoder import MaskCandidates
 from tinysam2.models.network.memory_attention import MemoryAttention
-from tinysam2.models.network.position import halves_from_pairs
+from tinysam2.models.network.position import fourier_of_grid, halves_from_pairs
 from tinysam2.models.network.prompt_encoder import FramePrompt
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.weights.importing import import_weights
@@ -185,7 +185,8 @@ def test_no_mask_has_an_embedding_of_its_own(ours):
 
 
 def test_the_image_has_sam2s_position_encoding(ours):
-    position = ours.mask_decoder.prompt_encoder.position.of_grid(GRID)
+    rows = fourier_of_grid(ours.mask_decoder.grid_tables())
+    position = rows.transpose(1, 2).reshape(1, -1, GRID, GRID)
     assert_close(position, sam2().get_image_wide_positional_embeddings())
 
 

@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from tinysam2.core.errors import InputError
+from tinysam2.data.other_filters import OTHER_FILTERS
 from tinysam2.models.training.clips import LEAST_AREA, TARGET_SCALE, ClipSampler, TrainingClip
-from tinysam2.models.training.footage import OTHER_FILTERS, Footage
+from tinysam2.models.training.footage import Footage
 from tinysam2.models.training.settings import UNALTERED, Augmentation, PromptMix, Stage
 
 EVERYTHING = Augmentation(warp=1.0, colour=1.0, paste=0.5, occluder=0.5, distractor=0.5, grey=0.5)

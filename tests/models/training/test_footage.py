@@ -7,7 +7,7 @@ import pytest
 
 from tinysam2.core.errors import InputError
 from tinysam2.data.resampling import resize_image
-from tinysam2.models.training.footage import CONTRACT, OTHER_FILTERS, PLAIN_BILINEAR, Footage, resized
+from tinysam2.models.training.footage import Footage
 
 SIDE = 32
 ONE_FRAME = 4 * SIDE * SIDE
@@ -95,25 +95,6 @@ def test_frames_are_resized_by_the_frame_contract_unless_another_filter_is_named
     video = moving_video(size=(64, 48))
     picture, _ = Footage((video,), SIDE).picture(0, 2)
     assert np.array_equal(picture, resize_image(video.frames[2], SIDE, SIDE))
-
-
-def test_every_filter_gives_other_bytes_of_the_same_picture():
-    ramp = np.arange(0, 250, 2, dtype=np.uint8)
-    frame = np.random.default_rng(0).integers(0, 200, (100, 125, 3), np.uint8) // 4 + ramp[:, None] // 2
-    pictures = {how: resized(frame, SIDE, how) for how in (CONTRACT, *OTHER_FILTERS)}
-    for how, picture in pictures.items():
-        assert (picture.shape, picture.dtype) == ((SIDE, SIDE, 3), np.uint8)
-        assert picture.mean() == pytest.approx(frame.mean(), abs=2)
-        if how not in (CONTRACT, "bilinear"):
-            assert not np.array_equal(picture, pictures[CONTRACT])
-
-
-def test_plain_bilinear_takes_the_four_pixels_around_each_centre():
-    frame = np.zeros((6, 6, 3), np.uint8)
-    frame[:, 2:4] = 120
-    # Centres of three positions lie at 1, 3 and 5 of 6: between two pixels, and never a third one.
-    assert resized(frame, 3, PLAIN_BILINEAR)[0, :, 0].tolist() == [0, 120, 0]
-    assert resized(frame, 3, "bilinear")[0, :, 0].tolist() != [0, 120, 0]
 
 
 def test_pictures_of_other_filters_are_kept_apart_and_their_ids_are_the_same(reads):

@@ -99,8 +99,8 @@ def test_a_card_that_cannot_be_read_is_refused(folder, contents):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"preset": "huge"}, {"preset": ["nano"]}, {"files": None}, {"files": 3}, {"trained": None}, {"more": 1}],
-    ids=["unknown preset", "preset is a list", "files missing", "files a number", "trained missing", "surplus"],
+    [{"preset": "huge"}, {"preset": ["nano"]}, {"files": None}, {"trained": None}, {"more": 1}],
+    ids=["unknown preset", "preset is a list", "files missing", "trained missing", "surplus"],
 )
 def test_a_card_with_fields_of_another_kind_is_refused(folder, change, fields):
     change(**fields)
@@ -114,8 +114,10 @@ def test_a_card_with_fields_of_another_kind_is_refused(folder, change, fields):
         {"precision": "int4"},
         {"files": {"image_encoder": "image_encoder.mlpackage"}},
         {"files": {**CARD.files, "surplus": "mask_decoder.mlpackage"}},
+        {"files": list(CARD.files)},
+        {"files": 3},
     ],
-    ids=["another target's", "precision", "program missing", "program surplus"],
+    ids=["another target's", "precision", "program missing", "program surplus", "files a list", "files a number"],
 )
 def test_a_card_of_something_else_is_refused(folder, change, fields):
     change(**fields)

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from tinysam2.core.config import DENSE_BANK, PRESETS, REPVIT_VARIANTS, BankConfig, ModelConfig, RepViTConfig, preset
+from tinysam2.core.config import (
+    DENSE_BANK,
+    PRESETS,
+    REPVIT_VARIANTS,
+    AttentionConfig,
+    BankConfig,
+    ModelConfig,
+    RepViTConfig,
+    preset,
+)
 from tinysam2.core.errors import InputError
 
 NANO = PRESETS["nano"]
@@ -109,6 +118,9 @@ def test_a_bank_that_cannot_be_built_names_the_field_and_what_is_valid(field, va
         ("mask_embedding_dim", 6, "a multiple of 4"),
         ("fuser_layers", 0, "at least 1"),
         ("fuser_expansion", 0, "at least 1"),
+        ("fuser_kernel", 4, "a positive odd number"),
+        ("mask_downsampler_widths", (256,), "two or more positive channel counts"),
+        ("mask_downsampler_widths", (4, 0), "two or more positive channel counts"),
     ],
 )
 def test_a_model_that_cannot_be_built_names_the_field_and_what_is_valid(field, value, valid):
@@ -128,6 +140,27 @@ def test_a_model_that_cannot_be_built_names_the_field_and_what_is_valid(field, v
 def test_a_bank_that_does_not_fit_its_model_says_why(bank, message):
     with pytest.raises(ValueError, match=message):
         NANO.with_bank(bank)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "valid"),
+    [("query_pool", 0, "at least 1"), ("key_pool", 0, "at least 1"), ("window", 0, "a multiple of key_pool")],
+)
+def test_an_attention_that_cannot_be_built_names_the_field_and_what_is_valid(field, value, valid):
+    assert_refused(lambda: AttentionConfig(**{field: value}), AttentionConfig, field, value, valid)
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        (AttentionConfig(query_pool=3), r"AttentionConfig.query_pool is 3; it must divide the feature grid, 16"),
+        (AttentionConfig(key_pool=3), r"AttentionConfig.key_pool is 3; it must divide the query grid, 16"),
+        (AttentionConfig(query_pool=2, window=16), r"AttentionConfig.window is 16; it must divide the query grid, 8"),
+    ],
+)
+def test_an_attention_that_does_not_fit_its_model_says_why(attention, message):
+    with pytest.raises(ValueError, match=message):
+        replace(NANO, attention=attention)
 
 
 def assert_refused(build, owner: type, field: str, value: object, valid: str) -> None:
