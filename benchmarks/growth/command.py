@@ -1,18 +1,15 @@
 """`python -m benchmarks growth`."""
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks.frame.command import CLOCK_HELP, FILE, kept, on_threads
-from benchmarks.frame.contenders import FLOAT32, Setting
+from benchmarks.frame.contenders import Setting
 from benchmarks.frame.machine import described
-from benchmarks.frame.runtimes import RUNTIMES
-from benchmarks.frame.timing import CLOCKS, WALL, in_turn
+from benchmarks.frame.timing import CLOCKS, in_turn
 from benchmarks.growth.measuring import (
     READINGS,
     SETTLED,
@@ -26,10 +23,10 @@ from benchmarks.growth.measuring import (
     with_tokens,
 )
 from benchmarks.growth.plot import draw_growth
-from tinysam2.core.config import PRESETS, ModelConfig, preset, register_config
+from benchmarks.options import Conditions, Outputs, conditions_options, outputs_options
+from tinysam2.core.config import PRESETS, ModelConfig, register_config
 from tinysam2.core.errors import InputError
-from tinysam2.core.files import check_output_file, write_text
-from tinysam2.core.targets import INT8, TORCH
+from tinysam2.core.targets import TORCH
 from tinysam2.core.units import KIB, MIB
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.quantization.recipe import PROGRAMS
@@ -47,55 +44,25 @@ def whole_numbers(context: click.Context, parameter: click.Parameter, text: str)
 
 
 @click.command("growth", short_help="How time and memory grow.")
-@click.option("--preset", "preset_name", default="nano", show_default=True, metavar="NAME")
-@click.option("--precision", type=click.Choice((FLOAT32, INT8)), default=FLOAT32, show_default=True)
-@click.option("--runtime", type=click.Choice(RUNTIMES), default=TORCH, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@conditions_options(preset_name="nano", runtime=TORCH)
 @click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Of objects, sizes and tokens.")
-@click.option("--clock", type=click.Choice(tuple(CLOCKS)), default=WALL, show_default=True, help=CLOCK_HELP)
 @click.option("--frames", type=int, default=10_000, show_default=True, help="Of one video; 0: leave it out.")
 @click.option("--objects", callback=whole_numbers, default="1,2,4,8", show_default=True, help="Empty: leave it out.")
 @click.option("--sizes", callback=whole_numbers, default="256,512,1024", show_default=True, help="Sides in pixels.")
 @click.option("--tokens", callback=whole_numbers, default="", help="Of every frame but the conditioning one.")
-@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write everything as JSON.")
-@click.option("--plot", "plot_file", type=FILE, metavar="FILE", help="Draw it, PNG.")
-@click.option(
-    "--artifacts",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where lowered files are, or are kept for the next time.  [default: a temporary folder]",
-)
-def command(
-    preset_name: str,
-    precision: str,
-    runtime: str,
-    threads: int,
-    clock: str,
-    artifacts: Path | None,
-    json_file: Path | None,
-    plot_file: Path | None,
-    **chosen: object,
-) -> None:
+@outputs_options
+def command(conditions: Conditions, outputs: Outputs, **chosen: Any) -> None:
     """Measure how a frame's time and memory grow with the video's length, objects, image size and memory tokens.
 
     \b
     Example:
       python -m benchmarks growth --preset nano --frames 1000 --tokens 10,20,40 --plot growth.png
     """
-    config = preset(preset_name)
-    if runtime == TORCH and precision == INT8:
-        raise InputError("torch runs int8 models in float; choose --precision fp32, or --runtime executorch or tflite")
-    for file in filter(None, (json_file, plot_file)):
-        check_output_file(file)
-    with kept(artifacts) as folder, shown_steps() as steps, on_threads(threads):
-        setting = Setting(config, runtime, precision, threads, folder, clock=clock)
-        found = {"preset": config.name, "precision": precision, "runtime": runtime, "threads": threads, "clock": clock}
-        found |= {"machine": described(), **measure(setting, steps, **chosen)}
+    with outputs.folder() as folder, shown_steps() as steps, conditions.held():
+        found = conditions.to_json() | {"machine": described()}
+        found |= measure(conditions.setting(folder), steps, **chosen)
     print_growth(found)
-    if json_file:
-        write_text(json_file, json.dumps(found, indent=2) + "\n")
-    if plot_file:
-        draw_growth(found, plot_file, f"{config.name} {precision} in {runtime}, {threads} thread{'s' * (threads > 1)}")
+    outputs.write(found, draw_growth, conditions.title)
 
 
 def measure(
