@@ -17,6 +17,7 @@ from benchmarks.frame.table import print_report
 from benchmarks.frame.timing import CLOCKS
 from benchmarks.options import Conditions, Outputs, conditions_options, outputs_options, runtime_title
 from tinysam2.core.config import ModelConfig
+from tinysam2.core.silencing import silenced
 from tinysam2.validation.cost.count import ModelCost, model_cost
 from tinysam2.validation.cost.peer_models import EDGETAM, SAM2_TINY, missing
 from tinysam2.validation.cost.peers import PEERS
@@ -75,7 +76,9 @@ def measure(setting: Setting, steps: Steps, rounds: int, peers: bool, memory: bo
     for entrant, where in contenders if memory else ():
         steps.begin(f"measuring the memory of {entrant.key}")
         bytes_held[entrant.key] = peak_memory(entrant, where, contenders[0][0].files)
-    found = report(measured, work_of(setting.config, names), bytes_held)
+    with silenced():
+        work = work_of(setting.config, names)
+    found = report(measured, work, bytes_held)
     return {
         "rounds": rounds,
         "machine": {**before, "load_after": after},
