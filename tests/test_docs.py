@@ -101,6 +101,11 @@ def _refused_by_benchmark(module: str, arguments: list[str], whole: bool) -> str
         if missing.name.partition(".")[0] in ("benchmarks", "tinysam2"):
             raise
         return None  # It needs a converter that is not installed.
+    if isinstance(command, click.Group) and arguments:
+        name, *arguments = arguments
+        if name not in command.commands:
+            return f"no command {name}"
+        command = command.commands[name]
     return _refused_by(command, arguments, whole)
 
 
@@ -152,6 +157,8 @@ def test_the_commands_of_the_documentation_are_found():
         ("tinysam2 presets twice  # and a remark", "unexpected arguments"),
         ("torchrun --standalone -m tinysam2 evaluate --data d --colours", "No such option '--colours'"),
         ("python -m benchmarks.weather --output o", "no module benchmarks.weather"),
+        ("python -m benchmarks fly", "no command fly"),
+        ("python -m benchmarks frame --speed", "No such option '--speed'"),
     ],
 )
 def test_a_wrong_command_line_is_found(line, reason):

@@ -172,7 +172,8 @@ def _counted(config: ModelConfig) -> tuple[dict[str, object], Callable[[], None]
     with shown_steps() as steps:
         steps.begin(f"counting {config.name}")
         from tinysam2.validation.cost.count import model_cost
-        from tinysam2.validation.cost.peers import PEERS, missing
+        from tinysam2.validation.cost.peer_models import missing
+        from tinysam2.validation.cost.peers import PEERS
 
         cost = model_cost(config)
         left_out = missing()

@@ -25,6 +25,9 @@ PRECISIONS = (*BYTES, INT8)
 
 SHAPES_ONLY = torch.device("meta")
 
+BATCHED_PRODUCTS = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+"""What a product of two activations becomes; layers with weights become other operators."""
+
 QUANTIZED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Layers whose weights take one byte a value in int8; everything else stays fp32."""
 
@@ -42,12 +45,14 @@ class OperatorCount(TorchDispatchMode):
     """Counts the operators that run within it, in their order, on tensors of the meta device.
 
     macs: multiply-accumulates of convolutions and matrix products; other operators count none.
+    product_macs: those of products of two activations, as in attention.
     held: tensors that were there before and take no part in the peak: weights and inputs.
     """
 
     def __init__(self, held: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.macs = 0
+        self.product_macs = 0
         self._operators = 0
         self._held = {tensor.untyped_storage() for tensor in held}
         self._storages: dict[torch.UntypedStorage, _Storage] = {}
@@ -56,7 +61,9 @@ class OperatorCount(TorchDispatchMode):
         kwargs = kwargs or {}
         result = operator(*args, **kwargs)
         if operations := flop_registry.get(operator._overloadpacket):
-            self.macs += operations(*args, **kwargs, out_val=result) // 2
+            macs = operations(*args, **kwargs, out_val=result) // 2
+            self.macs += macs
+            self.product_macs += macs * (operator._overloadpacket in BATCHED_PRODUCTS)
         self._touch((args, kwargs, result))
         self._operators += 1
         return result
@@ -128,14 +135,15 @@ class Weights:
 class ProgramCost:
     """One program on one frame of one object.
 
-    parameters, constants: counts of values. macs: multiply-accumulates. peak_activation_bytes: the most that
-    fp32 tensors hold at once when operators run one by one, inputs and weights aside. weight_bytes: what the
-    program stores, by precision.
+    parameters, constants: counts of values. macs: multiply-accumulates. product_macs: those of two activations, which
+    stay float in int8. peak_activation_bytes: the most that fp32 tensors hold at once when operators run one by one,
+    inputs and weights aside. weight_bytes: what the program stores, by precision.
     """
 
     parameters: int
     constants: int
     macs: int
+    product_macs: int
     peak_activation_bytes: int
     input_bytes: int
     output_bytes: int
@@ -185,6 +193,7 @@ def count_program(call: Callable[..., object], inputs: Mapping[str, Tensor], wei
         parameters=weights.parameter_count(),
         constants=sum(tensor.numel() for tensor in weights.constants.values()),
         macs=count.macs,
+        product_macs=count.product_macs,
         peak_activation_bytes=count.peak_bytes(outputs),
         input_bytes=sum(map(_bytes, inputs.values())),
         output_bytes=sum(_bytes(tensor) for tensor in tree_iter(outputs) if isinstance(tensor, Tensor)),

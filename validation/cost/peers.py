@@ -1,10 +1,5 @@
-"""SAM 2.1-tiny and EdgeTAM, built by `transformers` from their published configurations and counted as ours is.
+"""SAM 2.1-tiny and EdgeTAM (`peer_models`), counted as ours is."""
 
-Sources: facebookresearch/sam2 `sam2.1_hiera_t.yaml`; facebookresearch/EdgeTAM as `transformers` converts it
-(`convert_edgetam_video_to_hf.py`).
-"""
-
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +10,19 @@ from torch import Tensor, nn
 from tinysam2.core.config import DENSE_BANK, REPVIT_VARIANTS, ModelConfig
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.validation.cost.count import SHAPES_ONLY, ModelCost, ProgramCost, Weights, count_program, model_cost
-
-SIZE, GRID, CHANNELS, MEMORY_CHANNELS = 1024, 64, 256, 64
-FRAMES, POINTERS = 7, 16
-POINTER_TOKENS = POINTERS * CHANNELS // MEMORY_CHANNELS
+from tinysam2.validation.cost.peer_models import (
+    CHANNELS,
+    EDGETAM,
+    MEMORY_CHANNELS,
+    POINTERS,
+    SAM2_TINY,
+    SIZE,
+    TOKENS,
+    Call,
+    build_edgetam,
+    build_sam2_tiny,
+    frame_calls,
+)
 
 PARTS = {
     IMAGE_ENCODER: ("vision_encoder.", "mask_decoder.conv_s0.", "mask_decoder.conv_s1."),
@@ -58,40 +62,15 @@ class PeerCost:
     source: str
 
 
-def missing() -> str | None:
-    """What to install where there is no `transformers`, or one that has no EdgeTAM yet; None where all is there."""
-    found = importlib.util.find_spec
-    if found("transformers") and found("transformers.models.edgetam_video"):
-        return None
-    return (
-        "SAM 2.1-tiny and EdgeTAM are left out: they need transformers, 5.23 or newer, which is not installed; "
-        "install it with: pip install 'tinysam2[tflite]'"
-    )
-
-
 def sam2_tiny() -> PeerCost:
     """SAM 2.1 with the tiny Hiera trunk, and its dense memory of seven frames."""
-    import transformers
-
-    trunk = transformers.Sam2HieraDetConfig(
-        hidden_size=96,
-        num_attention_heads=1,
-        blocks_per_stage=[1, 2, 7, 2],
-        embed_dim_per_stage=[96, 192, 384, 768],
-        num_attention_heads_per_stage=[1, 2, 4, 8],
-        window_size_per_stage=[8, 4, 14, 7],
-        global_attention_blocks=[5, 7, 9],
-    )
-    config = transformers.Sam2VideoConfig(
-        vision_config=transformers.Sam2VisionConfig(backbone_config=trunk), memory_attention_num_layers=4
-    )
     with SHAPES_ONLY:
-        model = transformers.Sam2VideoModel(config).eval()
-    tokens = FRAMES * GRID**2
-    programs, fused = _counted(model, _calls(model, tokens))
+        model = build_sam2_tiny()
+    tokens = TOKENS[SAM2_TINY]
+    programs, fused = _counted(model, frame_calls(SAM2_TINY, model))
     return PeerCost(
         cost=ModelCost(
-            name="SAM 2.1-tiny",
+            name=SAM2_TINY,
             image_size=SIZE,
             programs=programs,
             trained_parameters=Weights.of(model).parameter_count(),
@@ -105,32 +84,17 @@ def sam2_tiny() -> PeerCost:
 
 
 def edgetam() -> PeerCost:
-    """EdgeTAM: two memory-attention layers, and 256 global and 256 local latents a frame.
-
-    Its image encoder is the same RepViT-M1, neck and projections as ours, of which ours is counted.
-    """
-    import transformers
-
-    latents: dict[str, Any] = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
-    config = transformers.EdgeTamVideoConfig(
-        memory_attention_num_layers=2,
-        enable_temporal_pos_encoding_for_object_pointers=False,
-        enable_occlusion_spatial_embedding=False,
-        **latents,
-    )
+    """EdgeTAM; its image encoder is the same RepViT-M1, neck and projections as ours, of which ours is counted."""
     with SHAPES_ONLY:
-        model = transformers.EdgeTamVideoModel(config).eval()
-    tokens = FRAMES * sum(latents.values())
-    calls = _calls(model, tokens, num_spatial_memory_tokens=FRAMES)
-    # The encoder in this configuration is another one: transformers takes EdgeTAM's from timm.
-    del calls[IMAGE_ENCODER]
+        model = build_edgetam()
+    tokens = TOKENS[EDGETAM]
     ours = model_cost(ModelConfig("RepViT-M1", SIZE, REPVIT_VARIANTS["m1"], bank=DENSE_BANK))
     encoder = {IMAGE_ENCODER: ours.programs[IMAGE_ENCODER]}
-    programs, fused = (encoder | counted for counted in _counted(model, calls))
+    programs, fused = (encoder | counted for counted in _counted(model, frame_calls(EDGETAM, model)))
     folded = ours.trained_parameters - ours.parameters
     return PeerCost(
         cost=ModelCost(
-            name="EdgeTAM",
+            name=EDGETAM,
             image_size=SIZE,
             programs=programs,
             trained_parameters=folded + sum(program.parameters for program in programs.values()),
@@ -143,57 +107,8 @@ def edgetam() -> PeerCost:
     )
 
 
-PEERS: Mapping[str, Callable[[], PeerCost]] = {"SAM 2.1-tiny": sam2_tiny, "EdgeTAM": edgetam}
+PEERS: Mapping[str, Callable[[], PeerCost]] = {SAM2_TINY: sam2_tiny, EDGETAM: edgetam}
 """Name -> what counts it; each builds the model on the meta device, so that no weights are needed."""
-
-
-Call = tuple[Callable[..., object], dict[str, Tensor]]
-
-
-def _calls(model: Any, tokens: int, **layout: int) -> dict[str, Call]:
-    """What each program runs on a frame without a prompt and with a full bank, and on what inputs.
-
-    layout: what else memory attention is told of its tokens.
-    """
-
-    def image_encoder(image: Tensor) -> object:
-        return list(model.get_image_features(image).fpn_hidden_states)
-
-    def memory_attention(features: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor) -> object:
-        return model.memory_attention(
-            current_vision_features=features,
-            current_vision_position_embeddings=position,
-            memory=memory,
-            memory_posision_embeddings=memory_position,
-            num_object_pointer_tokens=POINTER_TOKENS,
-            **layout,
-        )
-
-    def mask_decoder(features: Tensor, features_s8: Tensor, features_s4: Tensor) -> object:
-        decoded = model._single_frame_forward(
-            image_embeddings=[features_s4, features_s8, features], multimask_output=True
-        )
-        return decoded.high_res_masks, decoded.iou_scores, decoded.object_score_logits, decoded.object_pointer
-
-    def memory_encoder(features: Tensor, mask: Tensor, object_score: Tensor) -> object:
-        return model._encode_new_memory(features, mask, object_score, is_mask_from_pts=False)
-
-    with SHAPES_ONLY:
-        image, mask = torch.empty(1, 3, SIZE, SIZE), torch.empty(1, 1, SIZE, SIZE)
-        rows = torch.empty(GRID**2, 1, CHANNELS)
-        memory = torch.empty(tokens + POINTER_TOKENS, 1, MEMORY_CHANNELS)
-        features = torch.empty(1, CHANNELS, GRID, GRID)
-        features_s8 = torch.empty(1, CHANNELS // 4, 2 * GRID, 2 * GRID)
-        features_s4 = torch.empty(1, CHANNELS // 8, 4 * GRID, 4 * GRID)
-        score = torch.empty(1, 1, 1)
-    attended = {"features": rows, "position": rows, "memory": memory, "memory_position": memory}
-    decoded = {"features": features, "features_s8": features_s8, "features_s4": features_s4}
-    return {
-        IMAGE_ENCODER: (image_encoder, {"image": image}),
-        MEMORY_ATTENTION: (memory_attention, attended),
-        MASK_DECODER: (mask_decoder, decoded),
-        MEMORY_ENCODER: (memory_encoder, {"features": rows, "mask": mask, "object_score": score}),
-    }
 
 
 def _counted(model: Any, calls: Mapping[str, Call]) -> Iterator[dict[str, ProgramCost]]:

@@ -70,9 +70,9 @@ def measure(
         raise ValueError(f"frames is {frames}; it must be at least {SETTLED + 2 * SAMPLES * SAMPLE_EVERY}")
     clip = render_sample_clip(CLIP_FRAMES, objects=1)
     prompts = prompts_of_mask(clip.masks[0])
-    before = _settled_bytes()
+    before = settled_bytes()
     tracker = Tracker(load())
-    loaded = _settled_bytes()
+    loaded = settled_bytes()
     # What is there now stays; collecting only what comes after is quick enough to be done before each reading.
     gc.freeze()
     readings, peaks, bank_first = [], [], 0
@@ -80,12 +80,12 @@ def measure(
         with one_thread():
             for done, frame in enumerate(islice(cycle(clip.frames), frames), start=1):
                 if SETTLED < done <= SETTLED + CLIP_FRAMES:
-                    peaks.append(_peak_of(partial(tracker.track, frame)))
+                    peaks.append(peak_of(partial(tracker.track, frame)))
                 else:
                     tracker.track(frame, prompts if done == 1 else None)
                 bank_first = bank_first or tracker.bank_bytes
                 if done >= SETTLED and done % SAMPLE_EVERY == 0:
-                    readings.append(_settled_bytes())
+                    readings.append(settled_bytes())
                 progress(done)
     finally:
         gc.unfreeze()
@@ -96,16 +96,16 @@ def measure(
     )
 
 
-def _peak_of(work: Callable[[], object]) -> int:
+def peak_of(work: Callable[[], object]) -> int:
     """The most resident anonymous bytes while some work is done."""
-    before = _settled_bytes()
+    before = settled_bytes()
     RESET.write_text(RESET_HIGH_WATER_MARK)
     resident = _status("VmRSS")
     work()
     return before + _status("VmHWM") - resident
 
 
-def _settled_bytes() -> int:
+def settled_bytes() -> int:
     """Resident anonymous bytes, what is free given back."""
     gc.collect()
     if trim := _trim():

@@ -10,7 +10,10 @@ import pytest
 from tinysam2.core.contract import program_contract
 
 TOP_LEVEL = {"preset", "parameters", "memory_tokens", "memory_token_share", "bank_bytes_fp16", "programs", "peers"}
-BY_PROGRAM = {"parameters", "constants", "macs", "peak_activation_bytes", "input_bytes", "output_bytes", "weight_bytes"}
+BY_PROGRAM = {
+    "parameters", "constants", "macs", "product_macs",
+    "peak_activation_bytes", "input_bytes", "output_bytes", "weight_bytes",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

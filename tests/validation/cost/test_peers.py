@@ -6,7 +6,7 @@ import pytest
 
 from tinysam2.core.config import PRESETS
 from tinysam2.core.contract import program_contract
-from tinysam2.validation.cost import peers
+from tinysam2.validation.cost import peer_models
 from tinysam2.validation.cost.count import model_cost
 from tinysam2.validation.cost.peers import PEERS
 
@@ -83,4 +83,4 @@ def test_tinysam2_keeps_at_most_7_percent_of_the_tokens_counted_for_sam2(tinysam
 
 def test_without_transformers_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "pip install 'tinysam2[tflite]'" in peers.missing()
+    assert "pip install 'tinysam2[tflite]'" in peer_models.missing()

@@ -1,0 +1,1 @@
+"""`python -m benchmarks growth`: how time and memory grow with frames, objects, image size and tokens."""
