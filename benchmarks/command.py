@@ -10,7 +10,7 @@ from tinysam2.cli import BAD_INPUT, Failure
 from tinysam2.core.errors import InputError
 
 
-class Benchmark(click.Command):
+class OneSentence(click.Command):
     """Ends with one sentence and status 2 at an `InputError`, whether an option or the run raises it."""
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
@@ -20,6 +20,14 @@ class Benchmark(click.Command):
     def invoke(self, context: click.Context) -> Any:
         with _one_sentence():
             return super().invoke(context)
+
+
+class Benchmark(OneSentence):
+    """One benchmark."""
+
+
+class Benchmarks(OneSentence, click.Group):
+    """Several benchmarks under one name."""
 
 
 @contextmanager

@@ -131,9 +131,8 @@ class MemoryAttention(nn.Module):
         # The grid's own encodings are constants of the exported program, not computed on every frame.
         pool = config.attention.query_pool
         self.turn_queries = GridRotary(dim, config.grid, pool)
-        self.turn_keys = self.turn_queries
-        if config.attention.key_pool > 1:
-            self.turn_keys = GridRotary(dim, config.grid, pool * config.attention.key_pool)
+        key_pool = config.attention.key_pool
+        self.turn_keys = GridRotary(dim, config.grid, pool * key_pool) if key_pool > 1 else None
         self.add_grid_sine = GridSine(dim, config.grid, 0.1, pool)
 
     def forward(self, features: Tensor, has_mask: Tensor, bank: MemoryBank) -> Tensor:
@@ -146,7 +145,7 @@ class MemoryAttention(nn.Module):
         key_turn = self._key_turn(bank, pointers.shape[1])
         mask = self._mask(bank)
 
-        turn = GridRotations(self.turn_queries, self.turn_keys)
+        turn = GridRotations(self.turn_queries, self.turn_keys or self.turn_queries)
         blocks = pooled_rows(flat, self.config.grid, self.config.attention.query_pool)
         x = self.add_grid_sine(blocks)
         for layer in self.layers:

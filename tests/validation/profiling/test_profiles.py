@@ -101,10 +101,10 @@ def test_executorch_leaves_the_norm_to_a_portable_kernel_and_the_reason_is_writt
     assert norm.node == f"{SPEC.name}_0_{norm.place.removeprefix('instruction ')}"
 
 
-def test_litert_leaves_products_of_computed_tensors_to_the_interpreter_and_the_reason_is_written(profiled):
-    products = [operation for operation in profiled("tflite").undelegated if operation.name == "FULLY_CONNECTED"]
-    assert products
-    assert all(product.weights == () and "both factors are computed" in product.reason for product in products)
+def test_litert_computes_products_of_computed_tensors_in_its_delegate(profiled):
+    profile = profiled("tflite")
+    assert any("Batch Matrix Multiply" in operation.name and operation.delegated for operation in profile.operations)
+    assert not [operation for operation in profile.undelegated if operation.name == "FULLY_CONNECTED"]
 
 
 @every_profiler
