@@ -21,8 +21,8 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://developer.apple.com/documen
 TRIGONOMETRIC = {"sin", "cos"}
 """Their arguments are angles of many radians, which fp16 rounds to a few hundredths."""
 
-ORDERING = {"less", "greater", "less_equal", "greater_equal", "equal"}
-"""Their outcome is a choice, which rounding could turn."""
+ORDERING = {"less", "greater", "less_equal", "greater_equal", "equal", "clip", "round"}
+"""Their outcome is a choice, which rounding could turn. Clipped and rounded are whole numbers of up to 24 bits."""
 
 ARITHMETIC = {
     "add", "avg_pool", "cast", "concat", "expand_dims", "gather", "identity", "linear", "matmul", "mul", "real_div",
@@ -31,7 +31,7 @@ ARITHMETIC = {
 }  # fmt: skip
 """Operations through which a value's precision reaches a sine or a comparison."""
 
-REACH = 12
+REACH = 16
 """Operations looked ahead from a value to the sines and comparisons that depend on it."""
 
 

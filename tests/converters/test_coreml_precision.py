@@ -38,7 +38,7 @@ def chain(length: int, last: str) -> Operation:
     return first
 
 
-@pytest.mark.parametrize("last", ["sin", "less"])
+@pytest.mark.parametrize("last", ["sin", "less", "clip", "round"])
 @pytest.mark.parametrize(("length", "decides"), [(1, True), (REACH, True), (REACH + 1, False)])
 def test_a_value_decides_where_a_sine_or_comparison_is_within_reach(last, length, decides):
     assert _decides(chain(length, last), REACH) is decides
