@@ -61,6 +61,8 @@ class BankUpdate(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        # Where the bank is empty, and the mask adds what it can: p * (1 - p) is at most a quarter.
+        self.largest_worth = -_NOT_A_NEIGHBOUR + config.bank.foreground_weight + config.bank.boundary_weight / 4
         xy = grid_xy(config.grid, config.bank.spatial_pool)
         self.register_buffer("xy", xy[None], persistent=False)
 
@@ -116,7 +118,8 @@ class BankUpdate(nn.Module):
         similarity = _normalised(tokens) @ _normalised(bank.memory_tokens).transpose(1, 2)
         counts = over_tokens(stays[:, :, None], self.config.pooled_tokens, count).flatten(1)[:, None]
         redundancy = (similarity * counts + (1 - counts) * _NOT_A_NEIGHBOUR).amax(-1)
-        pick = one_hot(rank_in_steps(self._informed_by_mask(mask_logits) - redundancy), count).transpose(1, 2)
+        ranks = rank_in_steps(self._informed_by_mask(mask_logits) - redundancy, self.largest_worth)
+        pick = one_hot(ranks, count).transpose(1, 2)
         return pick @ tokens, pick @ xy
 
     def _informed_by_mask(self, mask_logits: Tensor) -> Tensor:

@@ -146,19 +146,15 @@ def stable_rank(scores: Tensor) -> Tensor:
     return ((ahead > 0).to(scores.dtype) + (ahead == 0).to(scores.dtype) * earlier).sum(-1)
 
 
-LARGEST_SCORE = 8.0
-"""Bound of the scores that `rank_in_steps` takes, either way."""
-
-
-def rank_in_steps(scores: Tensor) -> Tensor:
-    """`stable_rank` of scores within `LARGEST_SCORE`, rounded to steps, for many scores: [B, n] -> [B, n].
+def rank_in_steps(scores: Tensor, bound: float) -> Tensor:
+    """`stable_rank` of scores from -bound to bound, rounded to steps, for many scores: [B, n] -> [B, n].
 
     The order is part of a whole number's last digits, so that no two are equal and a difference is 1 or more: clamping
     counts who beats whom, where comparisons would leave XNNPACK for a hundred times a slower kernel, and who comes
-    first needs no table of n x n. The steps are the finest that float32 holds so: 1/1024 for 1,024 scores.
+    first needs no table of n x n. The steps are the finest that float32 holds so: 1/1024 for 1,024 scores within 8.
     """
     count = scores.shape[1]
-    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * LARGEST_SCORE * count)))
+    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * bound * count)))
     order = torch.arange(count, dtype=scores.dtype, device=scores.device)
     keys = torch.round(scores * steps) * count - order
     return torch.clamp(keys[:, None, :] - keys[:, :, None], 0, 1).sum(-1)

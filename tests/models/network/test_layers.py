@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from tinysam2.models.network.layers import (
-    LARGEST_SCORE,
     MASKED,
     MLP,
     LayerNorm2d,
@@ -22,6 +21,7 @@ from tinysam2.models.network.layers import (
     stable_rank,
 )
 
+BOUND = 5.0
 scores = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.5, 1.0]) | st.floats(-9, 9, width=32), min_size=1, max_size=12)
 
 
@@ -103,17 +103,17 @@ def test_an_mlp_has_relu_between_its_layers_and_none_after_the_last(layers):
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(scores.map(lambda values: [value / 2 for value in values]))
 def test_rank_in_steps_is_the_stable_rank_of_scores_rounded_to_its_steps(values):
-    given = torch.tensor([values]).clamp(-LARGEST_SCORE, LARGEST_SCORE)
-    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * LARGEST_SCORE * len(values))))
-    assert torch.equal(rank_in_steps(given), stable_rank(torch.round(given * steps)))
+    given = torch.tensor([values])
+    steps = 2.0 ** math.floor(math.log2(2**24 / (2 * BOUND * len(values))))
+    assert torch.equal(rank_in_steps(given, BOUND), stable_rank(torch.round(given * steps)))
 
 
 @pytest.mark.parametrize("count", [64, 1024, 4096])
 def test_every_rank_is_given_once_however_many_scores_there_are(count):
-    values = seeded(1, count).clamp(-LARGEST_SCORE, LARGEST_SCORE)
-    values[:, ::3] = LARGEST_SCORE
-    values[:, 1::3] = -LARGEST_SCORE
-    assert torch.equal(rank_in_steps(values).sort()[0], torch.arange(count)[None].float())
+    values = seeded(1, count).clamp(-BOUND, BOUND)
+    values[:, ::3] = BOUND
+    values[:, 1::3] = -BOUND
+    assert torch.equal(rank_in_steps(values, BOUND).sort()[0], torch.arange(count)[None].float())
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 3, 5), (2, 4, 1, 1), (2, 12, 4, 2)])
