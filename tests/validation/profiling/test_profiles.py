@@ -109,9 +109,9 @@ def test_litert_computes_products_of_computed_tensors_in_its_delegate(profiled):
 
 @every_profiler
 def test_a_program_that_the_file_lacks_is_refused(converted, target):
-    spec = ProgramSpec("mask_decoder", SPEC.inputs, SPEC.outputs)
+    path, spec = converted(target), ProgramSpec("mask_decoder", SPEC.inputs, SPEC.outputs)
     with pytest.raises(InputError, match=r"has no (method|signature) mask_decoder; convert again"):
-        TARGETS[target].load_profiler().profile_program(converted(target), spec, random_inputs(spec, "float32"), 1, 1)
+        TARGETS[target].load_profiler().profile_program(path, spec, random_inputs(spec, "float32"), 1, 1)
 
 
 @every_profiler
