@@ -6,6 +6,7 @@ turns. A pipe holds less than a frame, so that a stage is at most one item ahead
 
 import importlib
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,8 +58,11 @@ class Stage:
 
     def send(self, item: object) -> None:
         """Passes an item on, once the stage takes it."""
+        # As bytes, because `Connection.send` passes a view of a buffer, and where the pipe is broken early versions of
+        # Python 3.12 crash when both are collected.
+        content = pickle.dumps(item)
         try:
-            self._connection.send(item)
+            self._connection.send_bytes(content)
         except OTHER_SIDE_ENDED:
             # It has said why before it ended.
             self.receive()
