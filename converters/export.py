@@ -1,4 +1,4 @@
-"""Programs to `torch.export` graphs, once for all targets."""
+"""Programs to `torch.export` graphs, which every target's converter takes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ def shared_provenance() -> Iterator[None]:
     """Lets nodes of graphs share the records of what they were made from, within the block.
 
     Each pass over a graph, of which toolchains do dozens, copies every node's record in depth, and with it those of all
-    passes before: a fifth of ExecuTorch's time. No pass changes a record, so that a reference does.
+    passes before. No pass changes a record, so that a reference does.
     """
     NodeSource.__deepcopy__ = lambda source, memo: source  # type: ignore[attr-defined]  # copy looks for it
     try:

@@ -12,8 +12,8 @@ def restore_matrix_products(model: schema.ModelT) -> None:
     """Turns each FULLY_CONNECTED of two computed tensors back into the BATCH_MATMUL that it was, in place.
 
     The converter takes a batch of 1 for a linear layer. XNNPACK's delegate has no linear layer of computed weights, so
-    that attention's scores fell to LiteRT's own kernel, which takes over four times as long. Products that lose an
-    axis, and those with an activation, stay.
+    that attention's scores would fall to LiteRT's own, slower kernel. Products that lose an axis, and those with an
+    activation, stay.
     """
     for graph in model.subgraphs:
         operators: list[schema.OperatorT] = []

@@ -150,8 +150,8 @@ def rank_in_steps(scores: Tensor, bound: float) -> Tensor:
     """`stable_rank` of scores from -bound to bound, rounded to steps, for many scores: [B, n] -> [B, n].
 
     The order is part of a whole number's last digits, so that no two are equal and a difference is 1 or more: clamping
-    counts who beats whom, where comparisons would leave XNNPACK for a hundred times a slower kernel, and who comes
-    first needs no table of n x n. The steps are the finest that float32 holds so: 1/1024 for 1,024 scores within 8.
+    counts who beats whom, where comparisons would leave XNNPACK's delegate, and who comes first needs no table of
+    n x n. The steps are the finest that float32 holds so: 1/1024 for 1,024 scores within 8.
     """
     count = scores.shape[1]
     steps = 2.0 ** math.floor(math.log2(2**24 / (2 * bound * count)))
