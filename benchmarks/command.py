@@ -10,7 +10,7 @@ from tinysam2.cli import BAD_INPUT, Failure
 from tinysam2.core.errors import InputError
 
 
-class OneSentence(click.Command):
+class Benchmark(click.Command):
     """Ends with one sentence and status 2 at an `InputError`, whether an option or the run raises it."""
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
@@ -22,11 +22,7 @@ class OneSentence(click.Command):
             return super().invoke(context)
 
 
-class Benchmark(OneSentence):
-    """One benchmark."""
-
-
-class Benchmarks(OneSentence, click.Group):
+class Benchmarks(Benchmark, click.Group):
     """Several benchmarks under one name."""
 
 

@@ -12,21 +12,27 @@ A run that was stopped goes on where it was.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import click
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.fine_tuning import FINE_TUNING_OPTIONS, FineTuning, folder_name, mean_scores
+from benchmarks.fine_tuning import (
+    Ablation,
+    FineTuning,
+    ablation_options,
+    finished_rows,
+    folder_name,
+    mean_scores,
+    write_row,
+)
 from tinysam2.core.config import AttentionConfig, ModelConfig, preset
 from tinysam2.core.contract import MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.core.files import write_text
 from tinysam2.data.datasets import open_dataset
 from tinysam2.data.preprocessing import Preprocessor
 from tinysam2.data.sequence import AnnotatedSequence
-from tinysam2.inputs.options import grouped
 from tinysam2.models.network.memory_encoder import MemoryEncoder
 from tinysam2.models.network.tinysam2 import TinySAM2
 from tinysam2.models.weights.checkpoint import load_model, seeded_model
@@ -76,30 +82,16 @@ def designs(config: ModelConfig) -> dict[str, ModelConfig]:
 
 
 @click.command()
-@click.option("--train", "train_on", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
-@click.option("--test", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
-@click.option("--checkpoint", type=click.Path(path_type=Path, exists=True), required=True, metavar="FILE")
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
-@click.option("--preset", "name", default="nano", show_default=True)
-@grouped("fine_tuning", FineTuning, FINE_TUNING_OPTIONS)
-@click.option("--only", multiple=True, metavar="ROW", help="Rows to run; without it, all.")
-def main(
-    train_on: Path,
-    test: Path,
-    checkpoint: Path,
-    output: Path,
-    name: str,
-    fine_tuning: FineTuning,
-    only: tuple[str, ...],
-) -> None:
+@ablation_options
+def main(ablation: Ablation, fine_tuning: FineTuning) -> None:
     """Fine-tune and evaluate every design; prints the table and writes designs.json."""
-    config = preset(name)
-    videos, tests = open_dataset(train_on), open_dataset(test)
-    pretrained = load_model(config, checkpoint).model
+    config, output = ablation.preset, ablation.output
+    videos, tests = open_dataset(ablation.train), open_dataset(ablation.test)
+    pretrained = load_model(config, ablation.checkpoint).model
     at_full_size = designs(preset(LARGE))
     with shown_steps() as shown:
         for row, design in designs(config).items():
-            if only and row not in only:
+            if not ablation.runs(row):
                 continue
             folder = folder_name(row)
             begun = with_fitting_weights(design, pretrained)
@@ -111,9 +103,8 @@ def main(
             mean = mean_scores(tuned, tests, output / "masks" / folder, shown)
             cost = model_cost(at_full_size[row])
             macs = (cost.programs[MEMORY_ATTENTION].macs, cost.programs[MEMORY_ENCODER].macs, cost.macs)
-            score = DesignScore(row, mean["J"], mean["F"], mean["JF"], *macs)
-            write_text(output / "rows" / f"{folder}.json", json.dumps(asdict(score), indent=2) + "\n")
-    rows = _finished(output, list(designs(config)))
+            write_row(output, DesignScore(row, mean["J"], mean["F"], mean["JF"], *macs))
+    rows = finished_rows(output, DesignScore, designs(config))
     write_text(output / "designs.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     print_table(
         ("design", "J", "F", "J&F", "GMACs: attention", "memory encoder", "frame"),
@@ -178,11 +169,6 @@ def _middle(tensor: Tensor, shape: torch.Size) -> Tensor:
         return tensor
     border = (tensor.shape[3] - shape[3]) // 2
     return tensor[:, :, border : border + shape[2], border : border + shape[3]].clone()
-
-
-def _finished(output: Path, rows: Sequence[str]) -> list[DesignScore]:
-    files = (output / "rows" / f"{folder_name(row)}.json" for row in rows)
-    return [DesignScore(**json.loads(file.read_text())) for file in files if file.exists()]
 
 
 if __name__ == "__main__":

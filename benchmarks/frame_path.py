@@ -316,20 +316,7 @@ def _measured(
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
         with model.opened(steps) as opened:
-            settings = EvaluationSettings(
-                data=str(data.resolve()),
-                split=split,
-                sequences=len(sequences),
-                frames=sum(map(len, sequences)),
-                prompt="mask",
-                preset=opened.backend.config.name,
-                backend=opened.backend.target,
-                runtime=opened.backend.runtime,
-                precision=opened.precision,
-                weights=opened.weights,
-                weights_digest=opened.weights_digest,
-                trained=opened.trained,
-            )
+            settings = opened.evaluation_settings(data, split, sequences, prompt="mask")
             return settings, disturbed_scores(opened.backend, sequences, disturbances, steps)
 
 

@@ -15,13 +15,20 @@ from pathlib import Path
 
 import click
 
-from benchmarks.fine_tuning import FINE_TUNING_OPTIONS, FineTuning, folder_name, mean_scores
-from tinysam2.core.config import BankConfig, ModelConfig, preset
+from benchmarks.fine_tuning import (
+    Ablation,
+    FineTuning,
+    ablation_options,
+    finished_rows,
+    folder_name,
+    mean_scores,
+    write_row,
+)
+from tinysam2.core.config import BankConfig, ModelConfig
 from tinysam2.core.contract import bank_spec
 from tinysam2.core.files import atomic_path, write_text
 from tinysam2.core.units import KIB
 from tinysam2.data.datasets import open_dataset
-from tinysam2.inputs.options import grouped
 from tinysam2.models.training.budgets import memory_budgets
 from tinysam2.models.weights.checkpoint import load_model
 from tinysam2.views.console import print_table, shown_steps
@@ -58,35 +65,20 @@ def banks(config: ModelConfig) -> dict[str, BankConfig]:
 
 
 @click.command()
-@click.option("--train", "train_on", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
-@click.option("--test", type=click.Path(path_type=Path, exists=True), required=True, metavar="DIR")
-@click.option("--checkpoint", type=click.Path(path_type=Path, exists=True), required=True, metavar="FILE")
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
-@click.option("--preset", "name", default="nano", show_default=True)
-@grouped("fine_tuning", FineTuning, FINE_TUNING_OPTIONS)
-@click.option("--only", multiple=True, metavar="ROW", help="Rows to run; without it, all.")
-def main(
-    train_on: Path,
-    test: Path,
-    checkpoint: Path,
-    output: Path,
-    name: str,
-    fine_tuning: FineTuning,
-    only: tuple[str, ...],
-) -> None:
+@ablation_options
+def main(ablation: Ablation, fine_tuning: FineTuning) -> None:
     """Fine-tune and evaluate every memory bank; prints the table and writes ablation.json and ablation.png."""
-    config = preset(name)
-    videos, tests = open_dataset(train_on), open_dataset(test)
-    chosen = {row: bank for row, bank in banks(config).items() if not only or row in only}
+    config, output = ablation.preset, ablation.output
+    videos, tests = open_dataset(ablation.train), open_dataset(ablation.test)
+    chosen = {row: bank for row, bank in banks(config).items() if ablation.runs(row)}
     with shown_steps() as shown:
         for row, bank in chosen.items():
             folder = folder_name(row)
-            begun = load_model(config.with_bank(bank), checkpoint).model
+            begun = load_model(config.with_bank(bank), ablation.checkpoint).model
             weights = fine_tuning.run(row, begun, videos, output / "runs" / folder, shown)
             tuned = load_model(config.with_bank(bank), weights).model
-            finished = _score(row, tuned.config, mean_scores(tuned, tests, output / "masks" / folder, shown))
-            write_text(output / "rows" / f"{folder}.json", json.dumps(asdict(finished), indent=2) + "\n")
-    rows = _finished(output, banks(config))
+            write_row(output, _score(row, tuned.config, mean_scores(tuned, tests, output / "masks" / folder, shown)))
+    rows = finished_rows(output, BankScore, banks(config))
     write_text(output / "ablation.json", json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     _draw(rows, output / "ablation.png")
     dense = next((row.jf for row in rows if row.name == "dense"), None)
@@ -112,11 +104,6 @@ def _score(row: str, config: ModelConfig, mean: Mapping[str, float]) -> BankScor
     size = 2 * sum(math.prod(spec.shape) for spec in bank_spec(config))
     share, managed = config.memory_token_share, config.bank.quality_management
     return BankScore(row, config.memory_tokens, share, size, managed, mean["J"], mean["F"], mean["JF"])
-
-
-def _finished(output: Path, rows: Sequence[str]) -> list[BankScore]:
-    files = (output / "rows" / f"{folder_name(row)}.json" for row in rows)
-    return [BankScore(**json.loads(file.read_text())) for file in files if file.exists()]
 
 
 def _draw(rows: Sequence[BankScore], path: Path) -> None:

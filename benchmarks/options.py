@@ -1,7 +1,6 @@
 """Options that several benchmarks share: under what conditions they measure, and where they write."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from benchmarks.frame.timing import CLOCKS, WALL
 from tinysam2.core.config import preset
 from tinysam2.core.errors import InputError
 from tinysam2.core.files import check_output_file, write_text
+from tinysam2.core.launching import usable_cores
 from tinysam2.core.targets import INT8, TARGETS
 from tinysam2.inputs.options import grouped
 
@@ -41,7 +41,7 @@ class Conditions:
             raise InputError(
                 "torch runs int8 models in float; choose --precision fp32, or --runtime executorch or tflite"
             )
-        if self.threads > (cores := os.cpu_count() or 1):
+        if self.threads > (cores := usable_cores()):
             raise InputError(f"--threads is {self.threads}; this computer has {cores} cores, so give at most {cores}")
 
     @property

@@ -24,25 +24,11 @@ from benchmarks.growth.measuring import (
     over_sizes,
     with_tokens,
 )
-from tinysam2.core.config import BankConfig, ModelConfig, RepViTConfig, preset, unregister_config
+from tests.benchmarks.tiny import TINY
+from tinysam2.core.config import preset, unregister_config
 from tinysam2.core.errors import InputError
 from tinysam2.mobile_runtime.tracker import Tracker
 from tinysam2.models.quantization.recipe import PROGRAMS
-
-TINY = ModelConfig(
-    "growing",
-    64,
-    RepViTConfig((8, 16, 24, 32), (1, 1, 1, 1)),
-    hidden_dim=32,
-    memory_dim=8,
-    memory_layers=1,
-    memory_feedforward_dim=32,
-    decoder_heads=2,
-    decoder_feedforward_dim=32,
-    mask_embedding_dim=4,
-    fuser_expansion=1,
-    bank=BankConfig(tokens_per_frame=2),
-)
 
 
 @pytest.fixture

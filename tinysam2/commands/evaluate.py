@@ -28,10 +28,7 @@ from tinysam2.scoring.evaluation_settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tinysam2.data.sequence import AnnotatedSequence
-    from tinysam2.inputs.runnable import RunnableModel
+    pass
 
 PLOT = "scores.png"
 
@@ -94,7 +91,7 @@ def command(
         steps.begin("reading the data set")
         sequences = open_dataset(data, split)
         with choice.opened(steps) as model:
-            settings = _settings(data, split, sequences, model, prompt)
+            settings = model.evaluation_settings(data, split, sequences, prompt)
             settings.claim(output)
             mine = share_of(sequences, rank, workers)
             with one_thread():
@@ -117,25 +114,6 @@ def command(
     click.echo(f"{output}: masks of {settings.sequences} sequences, {settings.frames} frames; {PLOT}")
     if to_file:
         click.echo(f"scores: {json_file}")
-
-
-def _settings(
-    data: Path, split: str | None, sequences: "Sequence[AnnotatedSequence]", model: "RunnableModel", prompt: str
-) -> EvaluationSettings:
-    return EvaluationSettings(
-        data=str(data.resolve()),
-        split=split,
-        sequences=len(sequences),
-        frames=sum(len(sequence) for sequence in sequences),
-        prompt=prompt,
-        preset=model.backend.config.name,
-        backend=model.backend.target,
-        runtime=model.backend.runtime,
-        precision=model.precision,
-        weights=model.weights,
-        weights_digest=model.weights_digest,
-        trained=model.trained,
-    )
 
 
 def _title(settings: EvaluationSettings) -> str:

@@ -1,7 +1,7 @@
 """A model on a runtime: the float model, a folder's artifacts, or artifacts converted for the occasion."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from tinysam2.inputs.options import (
     precision_option,
     preset_option,
 )
+from tinysam2.scoring.evaluation_settings import EvaluationSettings
 
 if TYPE_CHECKING:
+    from tinysam2.data.sequence import AnnotatedSequence
     from tinysam2.mobile_runtime.backend import Backend
     from tinysam2.views.console import Steps
 
@@ -44,6 +46,25 @@ class RunnableModel:
     weights: str
     weights_digest: str
     trained: bool
+
+    def evaluation_settings(
+        self, data: Path, split: str | None, sequences: "Sequence[AnnotatedSequence]", prompt: str
+    ) -> EvaluationSettings:
+        """What an evaluation of this model on a data set is made with. prompt: the kind that every object gets."""
+        return EvaluationSettings(
+            data=str(data.resolve()),
+            split=split,
+            sequences=len(sequences),
+            frames=sum(map(len, sequences)),
+            prompt=prompt,
+            preset=self.backend.config.name,
+            backend=self.backend.target,
+            runtime=self.backend.runtime,
+            precision=self.precision,
+            weights=self.weights,
+            weights_digest=self.weights_digest,
+            trained=self.trained,
+        )
 
 
 @dataclass(frozen=True)

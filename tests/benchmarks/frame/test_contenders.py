@@ -9,27 +9,13 @@ from benchmarks.frame.contenders import OURS, Setting, contender, lowered_gemm
 from benchmarks.frame.memory import peak_memory
 from benchmarks.frame.programs import OneProgram, frame_inputs, gemm_program, own_model
 from benchmarks.frame.runtimes import LOWERED
-from tinysam2.core.config import BankConfig, ModelConfig, RepViTConfig, preset
+from tests.benchmarks.tiny import TINY
+from tinysam2.core.config import preset
 from tinysam2.core.contract import IMAGE_ENCODER, MASK_DECODER, MEMORY_ATTENTION, MEMORY_ENCODER
 from tinysam2.models.network.programs import build_programs
 from tinysam2.models.quantization.layers import FrozenLayer
 from tinysam2.models.quantization.recipe import DEFAULT_RECIPE, PROGRAMS
 from tinysam2.validation.memory.measured import can_measure
-
-TINY = ModelConfig(
-    "contending",
-    64,
-    RepViTConfig((8, 16, 24, 32), (1, 1, 1, 1)),
-    hidden_dim=32,
-    memory_dim=8,
-    memory_layers=1,
-    memory_feedforward_dim=32,
-    decoder_heads=2,
-    decoder_feedforward_dim=32,
-    mask_embedding_dim=4,
-    fuser_expansion=1,
-    bank=BankConfig(tokens_per_frame=2),
-)
 
 
 @pytest.fixture
@@ -102,7 +88,7 @@ def test_a_peers_program_that_does_not_lower_is_reported_and_the_others_run(peer
 def test_edgetams_encoder_is_not_that_of_another_size(peers, setting):
     peer = contender("EdgeTAM", setting)
     assert peer.borrowed == frozenset()
-    assert peer.missing[IMAGE_ENCODER].startswith("not available: transformers takes it from timm, and contending has")
+    assert peer.missing[IMAGE_ENCODER].startswith("not available: transformers takes it from timm, and tiny has")
     assert torch.is_tensor(peer.calls[MASK_DECODER]()[0])
 
 

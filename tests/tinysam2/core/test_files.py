@@ -82,15 +82,8 @@ def test_a_failure_leaves_the_former_folder_whole_and_nothing_else(tmp_path, fai
     assert names(tmp_path) == ["bundle"]
 
 
-@pytest.mark.parametrize("failing_rename", [1, 2])
-@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
-def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
-    tmp_path, monkeypatch, failure, failing_rename
-):
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").write_text("old")
-    monkeypatch.setattr(replacing, "_exchanged", lambda new, path: False)
+def interrupt(monkeypatch: pytest.MonkeyPatch, failing_rename: int, failure: type[BaseException]) -> None:
+    """Lets one rename fail, the first being number 1."""
     rename, calls = os.replace, []
 
     def interrupted(source, destination):
@@ -100,6 +93,18 @@ def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
         rename(source, destination)
 
     monkeypatch.setattr(os, "replace", interrupted)
+
+
+@pytest.mark.parametrize("failing_rename", [1, 2])
+@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
+def test_ctrl_c_between_the_renames_of_a_folder_brings_the_former_one_back(
+    tmp_path, monkeypatch, failure, failing_rename
+):
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old").write_text("old")
+    monkeypatch.setattr(replacing, "_exchanged", lambda new, path: False)
+    interrupt(monkeypatch, failing_rename, failure)
     with pytest.raises(failure):
         write_folder(target, "new")
     assert names(target) == ["old"]
@@ -132,15 +137,7 @@ def test_several_outputs_take_their_places_together_or_not_at_all(
         made(place, "old")
     if not exchange:
         monkeypatch.setattr(replacing, "_exchanged", lambda new, path: False)
-    rename, calls = os.replace, []
-
-    def interrupted(source, destination):
-        calls.append(source)
-        if len(calls) == failing_rename:
-            raise failure
-        rename(source, destination)
-
-    monkeypatch.setattr(os, "replace", interrupted)
+    interrupt(monkeypatch, failing_rename, failure)
     try:
         with atomic_paths(places) as temporaries:
             for temporary in temporaries:
